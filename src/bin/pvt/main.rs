@@ -1,0 +1,2 @@
+//! The `pvt` command.
+fn main() {}

@@ -1,0 +1,6 @@
+//! What a model is: sizes per stage, norms, classes, and how its pictures are prepared.
+
+/// A model description that cannot be built.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {}

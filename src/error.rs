@@ -1,0 +1,31 @@
+//! The one error type of the crate; each area has its own enum inside it.
+
+use crate::config::ConfigError;
+use crate::shape::ShapeError;
+use crate::weights::WeightsError;
+
+/// Result of every fallible call in this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What can go wrong, by area. Each message names what was found, what was expected and what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A model description that cannot be built.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Sizes that do not fit each other, the model or the address space.
+    #[error(transparent)]
+    Shape(#[from] ShapeError),
+    /// A weights file that is damaged or does not belong to the model.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// A picture that cannot be decoded or prepared.
+    #[cfg(feature = "picture")]
+    #[error(transparent)]
+    Picture(#[from] crate::picture::PictureError),
+    /// A download that did not give the file asked for.
+    #[cfg(feature = "hub")]
+    #[error(transparent)]
+    Hub(#[from] crate::hub::HubError),
+}

@@ -1,0 +1,53 @@
+//! Sizes that must not be confused, and products that must not overflow.
+
+use std::fmt;
+
+/// Height and width of an image in pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ImageSize {
+    /// Rows of pixels.
+    pub height: usize,
+    /// Columns of pixels.
+    pub width: usize,
+}
+
+impl ImageSize {
+    /// A square image of `side` × `side` pixels.
+    pub const fn square(side: usize) -> Self {
+        Self { height: side, width: side }
+    }
+}
+
+impl fmt::Display for ImageSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x{}", self.height, self.width)
+    }
+}
+
+/// Sizes that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ShapeError {
+    /// A product of sizes does not fit the address space.
+    #[error("{what}: the product of {factors:?} does not fit in memory on this machine; use a smaller image or batch")]
+    Overflow {
+        /// What was being counted.
+        what: &'static str,
+        /// The factors of the product.
+        factors: Vec<usize>,
+    },
+}
+
+/// Product of `factors`, or an error naming all of them.
+///
+/// # Errors
+/// [`ShapeError::Overflow`] where the product exceeds `isize::MAX / 8` elements, the most that a
+/// slice of 8-byte elements can hold.
+pub fn elements(what: &'static str, factors: &[usize]) -> Result<usize, ShapeError> {
+    const MOST: usize = isize::MAX.unsigned_abs() / 8;
+    factors
+        .iter()
+        .try_fold(1usize, |n, &f| n.checked_mul(f))
+        .filter(|&n| n <= MOST)
+        .ok_or_else(|| ShapeError::Overflow { what, factors: factors.to_vec() })
+}
