@@ -20,6 +20,9 @@ pub enum Error {
     /// A weights file that is damaged or does not belong to the model.
     #[error(transparent)]
     Weights(#[from] WeightsError),
+    /// CPU threads that could not be started.
+    #[error(transparent)]
+    Threads(#[from] crate::target::cpu::ThreadsError),
     /// A picture that cannot be decoded or prepared.
     #[cfg(feature = "picture")]
     #[error(transparent)]

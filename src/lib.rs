@@ -2,11 +2,18 @@
 
 pub mod config;
 mod error;
+pub mod executor;
 #[cfg(feature = "hub")]
 pub mod hub;
 #[cfg(feature = "picture")]
 pub mod picture;
+pub mod model;
+mod ops;
+pub mod plan;
 pub mod shape;
+pub mod target;
 pub mod weights;
 
 pub use error::{Error, Result};
+pub use ops::Cost;
+pub use ops::patch_conv::Pixels;

@@ -36,6 +36,30 @@ pub enum ShapeError {
         /// The factors of the product.
         factors: Vec<usize>,
     },
+    /// A buffer is shorter than the step that uses it needs.
+    #[error("{step}: a buffer holds {found} elements, {expected} are needed")]
+    Buffer {
+        /// Label of the step.
+        step: String,
+        /// Elements the buffer has.
+        found: usize,
+        /// Elements the step touches.
+        expected: usize,
+    },
+    /// The caller's input does not have the planned length.
+    #[error("the input holds {found} f32 values, the plan reads {expected}; plan for this batch and image size")]
+    Input {
+        /// Values given.
+        found: usize,
+        /// Values the plan reads.
+        expected: usize,
+    },
+    /// A batch of no images.
+    #[error("batch is 0, but a forward pass needs at least one image; use a batch of 1 or more")]
+    EmptyBatch,
+    /// Parameters loaded for another plan.
+    #[error("the parameters were loaded for another model or mode; load them for this plan")]
+    ForeignParams,
 }
 
 /// Product of `factors`, or an error naming all of them.

@@ -1,0 +1,115 @@
+//! Runs a plan: parameters, workspace and a target, bound once.
+
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::plan::{Param, Place, Plan, View};
+use crate::shape::ShapeError;
+use crate::target::cpu::{Block, CpuTarget, Lanes, Memory};
+
+/// Parameters laid out for the CPU target. Plans of the same model and mode share them, whatever
+/// their batch and image size.
+#[derive(Debug)]
+pub struct Params {
+    layout: Vec<Param>,
+    block: Block,
+}
+
+impl Params {
+    /// Reads every parameter of `plan` through `read`, which fills a slice of the parameter's
+    /// length in checkpoint order.
+    ///
+    /// # Errors
+    /// What `read` returns.
+    pub fn load<E: Into<Error>>(
+        plan: &Plan,
+        mut read: impl FnMut(&Param, &mut [f32]) -> Result<(), E>,
+    ) -> Result<Arc<Self>> {
+        let mut block = Block::zeroed(plan.params_len);
+        let mut values = Vec::new();
+        for param in &plan.params {
+            values.resize(param.len(), 0.0);
+            read(param, &mut values).map_err(Into::into)?;
+            let to = &mut block.as_mut_slice()[param.offset..param.offset + param.len()];
+            CpuTarget::lay_out(param, &values, to);
+        }
+        Ok(Arc::new(Self { layout: plan.params.clone(), block }))
+    }
+}
+
+/// A plan with its parameters and memory on a target. [`Executor::run`] allocates nothing of its
+/// own; what the GEMM crate and the thread pool allocate inside is bounded by a test.
+#[derive(Debug)]
+pub struct Executor {
+    plan: Arc<Plan>,
+    params: Arc<Params>,
+    target: CpuTarget,
+    workspace: Block,
+    lanes: Lanes,
+}
+
+impl Executor {
+    /// Binds `params` to `plan`, allocates the workspace and runs the set-up steps.
+    ///
+    /// # Errors
+    /// [`ShapeError::ForeignParams`] for parameters of another model or mode.
+    pub fn new(plan: Arc<Plan>, params: Arc<Params>, target: CpuTarget) -> Result<Self> {
+        if params.layout != plan.params {
+            return Err(ShapeError::ForeignParams.into());
+        }
+        let mut workspace = Block::zeroed(plan.workspace_len);
+        let lanes = Lanes::new(&target, plan.lane_len());
+        let mut memory = Memory {
+            buffers: &plan.buffers,
+            input: &[],
+            params: params.block.as_slice(),
+            workspace: workspace.as_mut_slice(),
+        };
+        target.set_up(&plan, &mut memory, &lanes);
+        Ok(Self { plan, params, target, workspace, lanes })
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Runs the forward pass on `input`; results stay readable until the next run.
+    ///
+    /// # Errors
+    /// [`ShapeError::Input`] where `input` does not have the planned length.
+    pub fn run(&mut self, input: &[f32]) -> Result<()> {
+        let expected = self.plan.input_len;
+        if input.len() != expected {
+            return Err(ShapeError::Input { found: input.len(), expected }.into());
+        }
+        let mut memory = Memory {
+            buffers: &self.plan.buffers,
+            input,
+            params: self.params.block.as_slice(),
+            workspace: self.workspace.as_mut_slice(),
+        };
+        self.target.run(&self.plan, &mut memory, &self.lanes);
+        Ok(())
+    }
+
+    /// A copy of the output called `name`, row-major in the shape of its view.
+    pub fn output(&self, name: &str) -> Option<Vec<f32>> {
+        self.plan.output(name).map(|o| self.read(&o.view))
+    }
+
+    /// A copy of what `view` shows of the workspace after a run, row-major.
+    pub fn read(&self, view: &View) -> Vec<f32> {
+        view.gather(self.buffer(view))
+    }
+
+    /// The whole buffer behind `view`, without a copy; [`View`] gives offset and strides.
+    pub fn buffer(&self, view: &View) -> &[f32] {
+        let buffer = &self.plan.buffers[view.buffer.index()];
+        match buffer.place {
+            Place::Workspace(offset) => &self.workspace.as_slice()[offset..offset + buffer.len],
+            Place::Param(offset) => &self.params.block.as_slice()[offset..offset + buffer.len],
+            Place::Input => &[],
+        }
+    }
+}

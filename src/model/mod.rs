@@ -1,0 +1,116 @@
+//! The Pyramid Vision Transformer (Wang et al. 2021), in the order in which data flows:
+//!
+//! ```text
+//! pixels ─► patch_embed ─► block … block ─► patch_embed ─► … (four stages) ─► head ─► logits
+//!             │              │                  ▲
+//!             │              ├─ attention       └── each stage ends in a feature map
+//!             │              └─ mlp
+//!             └─ convolution, LayerNorm, positions (and the class token in stage 4)
+//! ```
+//!
+//! Each file appends its part of the network to a [`Builder`]. Labels are the key names of the
+//! published code, so a step's label is also the prefix of its parameters.
+
+mod attention;
+mod block;
+mod head;
+pub mod loss;
+mod mlp;
+mod patch_embed;
+mod stage;
+
+use crate::config::{Mode, PvtConfig, StageConfig, StageShape};
+use crate::error::Result;
+use crate::plan::{Builder, BufferId, Plan, View};
+use crate::shape::{ImageSize, ShapeError, elements};
+
+/// The sizes a plan is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlanSpec {
+    /// Images per forward pass, at least 1.
+    pub batch: usize,
+    /// Height and width of the images.
+    pub image: ImageSize,
+    /// Class logits, or four feature maps.
+    pub mode: Mode,
+    /// Whether every intermediate tensor can be read afterwards. A trace runs the same arithmetic
+    /// in more and smaller steps, and needs far more memory.
+    pub trace: bool,
+}
+
+impl PlanSpec {
+    /// Plain inference.
+    pub const fn infer(batch: usize, image: ImageSize, mode: Mode) -> Self {
+        Self { batch, image, mode, trace: false }
+    }
+}
+
+impl Plan {
+    /// Plans the forward pass of `config`. The input is [batch, in_chans, height, width]; the outputs
+    /// are `logits` [batch, classes] in [`Mode::Classify`] and `feature1`..`feature4`
+    /// [batch, C, H, W] at the patch strides (4, 8, 16, 32) in [`Mode::Backbone`], where `feature{s}` is the
+    /// residual stream after the last block of stage s, without a norm.
+    ///
+    /// # Errors
+    /// A configuration that is not valid, an image too small or too large for it, batch 0, or sizes
+    /// that overflow.
+    pub fn new(config: &PvtConfig, spec: PlanSpec) -> Result<Self> {
+        config.validate()?;
+        if spec.batch == 0 {
+            return Err(ShapeError::EmptyBatch.into());
+        }
+        let shapes = config.stage_shapes(spec.image, spec.mode)?;
+        let mut net = Net { builder: Builder::new(), config, spec };
+        let ImageSize { height, width } = spec.image;
+        let pixels = elements("input", &[spec.batch, config.in_chans, height, width])?;
+        let mut x = net.builder.input(pixels);
+        let mut grid = (height, width);
+        for (index, shape) in shapes.iter().enumerate() {
+            let stage = Stage { index, config: &config.stages[index], shape, in_grid: grid };
+            x = stage::forward(&mut net, &stage, x)?;
+            grid = shape.grid;
+        }
+        if spec.mode == Mode::Classify {
+            head::forward(&mut net, &shapes[3], x)?;
+        }
+        Ok(net.builder.finish()?)
+    }
+}
+
+/// What every part of the network needs while it is appended.
+struct Net<'a> {
+    builder: Builder,
+    config: &'a PvtConfig,
+    spec: PlanSpec,
+}
+
+impl Net<'_> {
+    /// Makes `x` [batch, …] readable as `name`, in traces only.
+    fn trace(&mut self, name: String, x: BufferId, shape: &[usize]) {
+        if self.spec.trace {
+            let shape = [&[self.spec.batch], shape].concat();
+            self.builder.output(name, View::contiguous(x, &shape));
+        }
+    }
+}
+
+/// One stage while it is appended.
+struct Stage<'a> {
+    /// 0 to 3.
+    index: usize,
+    config: &'a StageConfig,
+    shape: &'a StageShape,
+    in_grid: (usize, usize),
+}
+
+impl Stage<'_> {
+    /// 1 to 4, as key names count.
+    fn number(&self) -> usize {
+        self.index + 1
+    }
+
+    /// Whether the class token takes part in this stage.
+    fn has_class_token(&self, mode: Mode) -> bool {
+        mode == Mode::Classify && self.index == 3
+    }
+}

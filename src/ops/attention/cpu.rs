@@ -1,0 +1,102 @@
+//! Attention on the CPU: keys and values are packed per head, then tasks take rows of queries.
+
+use rayon::prelude::*;
+
+use super::Attention;
+use crate::ops::math;
+use crate::ops::matmul::{Mat, MatMut, PANEL, Write, par_tiles, product};
+use crate::ops::matmul::Tile;
+use crate::target::cpu::Lanes;
+
+/// Keys rounded up to whole 512-bit registers; the matrix kernel would copy anything else.
+pub(super) fn padded(keys: usize) -> usize {
+    keys.next_multiple_of(16)
+}
+
+/// Query rows of one task: multiples of the matrix kernel's six, fewer where the image is small.
+pub(super) fn rows(op: &Attention) -> usize {
+    match op.batch * op.queries {
+        0..192 => 12,
+        192..768 => 24,
+        _ => 48,
+    }
+}
+
+pub(super) fn forward(
+    op: &Attention,
+    q: &[f32],
+    kv: &[f32],
+    scratch: &mut [f32],
+    y: &mut [f32],
+    lanes: &Lanes,
+) {
+    let (d, c, m) = (op.head_dim, op.channels(), op.keys);
+    let mp = padded(m);
+    let per_head = d * (mp + m);
+    scratch.par_chunks_mut(per_head).enumerate().for_each(|(i, packed)| {
+        let (b, head) = (i / op.heads, i % op.heads);
+        pack_head(&kv[b * m * 2 * c..][..m * 2 * c], head * d, d, c, packed);
+    });
+    let scratch = &*scratch;
+    let scale = 1.0 / (d as f32).sqrt();
+    y.par_chunks_mut(op.queries * c).enumerate().for_each(|(b, y)| {
+        let tile = Tile { rows: rows(op), cols: c };
+        par_tiles(y, c, tile, |row0, _, mut y| {
+            let rows = y.rows();
+            lanes.with(rows * mp, |scores| {
+                for head in 0..op.heads {
+                    let (keys, values) = scratch[(b * op.heads + head) * per_head..][..per_head].split_at(d * mp);
+                    let q = Mat::new(&q[(b * op.queries + row0) * c + head * d..], rows, d, c);
+                    let mut s = MatMut::new(scores, rows, mp, mp);
+                    for key in (0..mp).step_by(PANEL) {
+                        let width = PANEL.min(mp - key);
+                        let panel = Mat::new(&keys[key * d..], d, width, width);
+                        product(q, panel, s.block(0, rows, key, width), Write::Overwrite);
+                    }
+                    math::simd(|| (0..rows).for_each(|r| softmax(&mut s.row(r)[..m], scale)));
+                    let p = Mat::new(scores, rows, m, mp);
+                    for col in (0..d).step_by(PANEL) {
+                        let width = PANEL.min(d - col);
+                        let v = Mat::new(&values[col * m..], m, width, width);
+                        product(p, v, y.block(0, rows, head * d + col, width), Write::Overwrite);
+                    }
+                }
+            });
+        });
+    });
+}
+
+/// Keys of one head, transposed, in panels [d, 64] (padded keys are zero), then its values in
+/// panels [M, 64].
+fn pack_head(kv: &[f32], col: usize, d: usize, c: usize, packed: &mut [f32]) {
+    let m = kv.len() / (2 * c);
+    let (keys, values) = packed.split_at_mut(d * padded(m));
+    for (p, panel) in keys.chunks_mut(PANEL * d).enumerate() {
+        let width = panel.len() / d;
+        for j in 0..width {
+            let key = p * PANEL + j;
+            for i in 0..d {
+                panel[i * width + j] = if key < m { kv[key * 2 * c + col + i] } else { 0.0 };
+            }
+        }
+    }
+    for (p, panel) in values.chunks_mut(PANEL * m).enumerate() {
+        let width = panel.len() / m;
+        for (j, row) in panel.chunks_exact_mut(width).enumerate() {
+            row.copy_from_slice(&kv[j * 2 * c + c + col + p * PANEL..][..width]);
+        }
+    }
+}
+
+/// In place: row = softmax(row · scale).
+#[inline(always)]
+fn softmax(row: &mut [f32], scale: f32) {
+    let top = math::max(row);
+    for v in row.iter_mut() {
+        *v = math::exp((*v - top) * scale);
+    }
+    let share = 1.0 / math::sum(row);
+    for v in row.iter_mut() {
+        *v *= share;
+    }
+}

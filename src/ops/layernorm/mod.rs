@@ -1,0 +1,61 @@
+//! LayerNorm: y[r, c] = (x[r, c] - mean_r) / sqrt(var_r + eps) · gamma[c] + beta[c].
+//!
+//! | tensor | shape | |
+//! | --- | --- | --- |
+//! | x | R rows of C, `x_stride` apart | in |
+//! | gamma, beta | [C] | in |
+//! | y | [R, C] | out |
+//!
+//! Biased variance, two passes, statistics in f32. A row stride above C picks one token per image
+//! (the class token). Ba et al. 2016, equations 3 and 4, with eps inside the root.
+
+mod cpu;
+
+pub(crate) use cpu::norm_row;
+
+use super::{Op, OpSpec};
+use crate::plan::BufferId;
+use crate::target::cpu::{Lanes, Memory};
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct LayerNorm {
+    pub(crate) rows: usize,
+    pub(crate) channels: usize,
+    pub(crate) x_stride: usize,
+    pub(crate) eps: f32,
+    pub(crate) x: BufferId,
+    pub(crate) gamma: BufferId,
+    pub(crate) beta: BufferId,
+    pub(crate) y: BufferId,
+}
+
+impl OpSpec for LayerNorm {
+    const NAME: &'static str = "layernorm";
+
+    fn reads(&self) -> Vec<BufferId> {
+        vec![self.x, self.gamma, self.beta]
+    }
+
+    fn writes(&self) -> Vec<BufferId> {
+        vec![self.y]
+    }
+
+    fn macs(&self) -> u64 {
+        0
+    }
+
+    fn shapes(&self) -> String {
+        format!("x[{},{}] eps {:e}", self.rows, self.channels, self.eps)
+    }
+
+    fn run(&self, memory: &mut Memory<'_>, _: &Lanes) {
+        let ([x, gamma, beta], [y]) = memory.bind([self.x, self.gamma, self.beta], [self.y]);
+        cpu::forward(self, x, gamma, beta, y);
+    }
+}
+
+impl From<LayerNorm> for Op {
+    fn from(op: LayerNorm) -> Self {
+        Self::LayerNorm(op)
+    }
+}

@@ -1,0 +1,76 @@
+//! Linear: y = x·Wᵀ + b, with what follows it.
+//!
+//! | tensor | shape | |
+//! | --- | --- | --- |
+//! | x | [R, inner] | in |
+//! | weight | [cols, inner], as in `torch.nn.Linear` | in |
+//! | bias | [cols] or none | in |
+//! | y | [R, cols] | out; with [`Epilogue::Accumulate`] also in |
+//!
+//! Accumulation in f32 in the order of the inner dimension, from the bias (and the residual) up.
+
+mod cpu;
+
+use super::{Op, OpSpec, count};
+use crate::plan::BufferId;
+use crate::target::cpu::{Lanes, Memory};
+
+/// What happens to x·Wᵀ + b before it is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Epilogue {
+    /// Stored as it is.
+    Store,
+    /// y = GELU(x·Wᵀ + b), exact (erf) form.
+    Gelu,
+    /// y = y + x·Wᵀ + b: the residual connection.
+    Accumulate,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Linear {
+    pub(crate) rows: usize,
+    pub(crate) inner: usize,
+    pub(crate) cols: usize,
+    pub(crate) epilogue: Epilogue,
+    pub(crate) x: BufferId,
+    pub(crate) weight: BufferId,
+    pub(crate) bias: Option<BufferId>,
+    pub(crate) y: BufferId,
+}
+
+impl OpSpec for Linear {
+    const NAME: &'static str = "linear";
+
+    fn reads(&self) -> Vec<BufferId> {
+        [self.x, self.weight].into_iter().chain(self.bias).collect()
+    }
+
+    fn writes(&self) -> Vec<BufferId> {
+        vec![self.y]
+    }
+
+    fn macs(&self) -> u64 {
+        count(&[self.rows, self.inner, self.cols])
+    }
+
+    fn shapes(&self) -> String {
+        let tail = match self.epilogue {
+            Epilogue::Store => "",
+            Epilogue::Gelu => " gelu",
+            Epilogue::Accumulate => " +=",
+        };
+        format!("x[{},{}] w[{},{}]{tail}", self.rows, self.inner, self.cols, self.inner)
+    }
+
+    fn run(&self, memory: &mut Memory<'_>, _: &Lanes) {
+        let bias = self.bias.unwrap_or(self.weight);
+        let ([x, weight, bias], [y]) = memory.bind([self.x, self.weight, bias], [self.y]);
+        cpu::forward(self, x, weight, self.bias.map(|_| bias), y);
+    }
+}
+
+impl From<Linear> for Op {
+    fn from(op: Linear) -> Self {
+        Self::Linear(op)
+    }
+}

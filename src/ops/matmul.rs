@@ -1,0 +1,341 @@
+//! Matrix products on the CPU: safe views over the `gemm` crate, and weights packed for it.
+//!
+//! The only file with `unsafe`: the views check every extent when they are made, and tiles of one
+//! output are handed out once each.
+//!
+//! **Bit-equality.** One output element is always the same chain of fused multiply-adds over the
+//! inner dimension, whatever the rows around it, the tiling or the number of threads. The `gemm`
+//! crate splits that chain only by the inner length as long as a call has at most 64 columns and
+//! at least two rows of at most 64; [`product`] keeps to such calls.
+//!
+//! **Speed.** A weight matrix is packed once into panels of [`PANEL`] columns, which the crate then
+//! reads in place. With more than 48 rows it would copy the panel again on every call.
+#![allow(unsafe_code)]
+
+use std::marker::PhantomData;
+
+use rayon::prelude::*;
+
+/// Columns of a packed weight panel: four 512-bit registers, the widest block of the AVX-512 kernel.
+pub(crate) const PANEL: usize = 64;
+
+/// Rows of one call: a multiple of the kernel's 6 rows, and not above the 8·6 rows from which the
+/// crate copies the panel first.
+const ROWS: usize = 48;
+
+/// A read-only row-major matrix; rows are `stride` elements apart, elements of a row adjacent.
+#[derive(Clone, Copy)]
+pub(crate) struct Mat<'a> {
+    data: &'a [f32],
+    rows: usize,
+    cols: usize,
+    stride: usize,
+}
+
+/// Whether the last element of a `rows` × `cols` matrix lies within `len` elements.
+fn fits(rows: usize, cols: usize, stride: usize, len: usize) -> bool {
+    rows == 0 || (rows - 1) * stride + cols <= len
+}
+
+impl<'a> Mat<'a> {
+    pub(crate) fn new(data: &'a [f32], rows: usize, cols: usize, stride: usize) -> Self {
+        assert!(fits(rows, cols, stride, data.len()), "matrix exceeds its buffer");
+        Self { data, rows, cols, stride }
+    }
+
+    fn rows(self, first: usize, count: usize) -> Self {
+        Self::new(&self.data[first * self.stride..], count, self.cols, self.stride)
+    }
+}
+
+/// A writable row-major matrix that nothing else can reach while it lives.
+pub(crate) struct MatMut<'a> {
+    first: *mut f32,
+    rows: usize,
+    cols: usize,
+    stride: usize,
+    owner: PhantomData<&'a mut [f32]>,
+}
+
+impl<'a> MatMut<'a> {
+    pub(crate) fn new(data: &'a mut [f32], rows: usize, cols: usize, stride: usize) -> Self {
+        assert!(cols <= stride && fits(rows, cols, stride, data.len()), "matrix exceeds its buffer");
+        Self { first: data.as_mut_ptr(), rows, cols, stride, owner: PhantomData }
+    }
+
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    pub(crate) fn cols(&self) -> usize {
+        self.cols
+    }
+
+    pub(crate) fn row(&mut self, r: usize) -> &mut [f32] {
+        assert!(r < self.rows);
+        // SAFETY: r < rows, and `new` or `block` proved that all rows lie within the buffer.
+        let row = unsafe { self.first.add(r * self.stride) };
+        // SAFETY: `cols` elements from there are in the buffer, initialised, and reachable only
+        // through `self`, which the returned borrow keeps locked.
+        unsafe { std::slice::from_raw_parts_mut(row, self.cols) }
+    }
+
+    /// The rectangle from (`row`, `col`), as a matrix of its own.
+    pub(crate) fn block(&mut self, row: usize, rows: usize, col: usize, cols: usize) -> MatMut<'_> {
+        assert!(row + rows <= self.rows && col + cols <= self.cols);
+        // SAFETY: the offset is that of an element of this matrix, or one past its last row.
+        let first = unsafe { self.first.add(row * self.stride + col) };
+        MatMut { first, rows, cols, stride: self.stride, owner: PhantomData }
+    }
+}
+
+/// What a product does with what stands in its output.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Write {
+    /// y = x·w
+    Overwrite,
+    /// y = y + x·w
+    Add,
+}
+
+/// y = x·w, or y + x·w. Shapes: x [rows, inner], w [inner, cols ≤ 64], y [rows, cols].
+pub(crate) fn product(x: Mat<'_>, w: Mat<'_>, mut y: MatMut<'_>, write: Write) {
+    assert!(x.cols == w.rows && x.rows == y.rows && w.cols == y.cols && w.cols <= PANEL);
+    if y.cols == 1 {
+        return column(x, w, &mut y, write); // the crate has another order of additions for vectors
+    }
+    let mut first = 0;
+    while first < y.rows {
+        let left = y.rows - first;
+        // never leave a single row for the last call: it would take the crate's vector path
+        let rows = if left == ROWS + 1 { ROWS - 6 } else { left.min(ROWS) };
+        let x = x.rows(first, rows);
+        let mut y = y.block(first, rows, 0, w.cols);
+        if rows == 1 {
+            // two equal rows instead of one, for the same reason
+            let mut pair = [0f32; 2 * PANEL];
+            pair[..y.cols].copy_from_slice(y.row(0));
+            pair[PANEL..PANEL + y.cols].copy_from_slice(y.row(0));
+            call(Mat { rows: 2, stride: 0, ..x }, w, &MatMut::new(&mut pair, 2, w.cols, PANEL), write);
+            y.row(0).copy_from_slice(&pair[..w.cols]);
+        } else {
+            call(x, w, &y, write);
+        }
+        first += rows;
+    }
+}
+
+/// One column: a plain dot product per row, in order.
+fn column(x: Mat<'_>, w: Mat<'_>, y: &mut MatMut<'_>, write: Write) {
+    for r in 0..y.rows {
+        let row = &x.data[r * x.stride..][..x.cols];
+        let start = if write == Write::Add { y.row(r)[0] } else { 0.0 };
+        y.row(r)[0] = row.iter().zip(w.data.iter().step_by(w.stride)).fold(start, |s, (a, b)| s + a * b);
+    }
+}
+
+/// The one call into the crate. `x` may have stride 0 (all rows equal).
+fn call(x: Mat<'_>, w: Mat<'_>, y: &MatMut<'_>, write: Write) {
+    let stride = |s: usize| s.cast_signed();
+    // SAFETY: x, w and y were checked to lie within their buffers for exactly these rows, columns
+    // and strides; y is exclusive, so it overlaps neither x nor w.
+    unsafe {
+        gemm::gemm(
+            y.rows,
+            y.cols,
+            x.cols,
+            y.first,
+            1,
+            stride(y.stride),
+            write == Write::Add,
+            x.data.as_ptr(),
+            1,
+            stride(x.stride),
+            w.data.as_ptr(),
+            1,
+            stride(w.stride),
+            1.0,
+            1.0,
+            false,
+            false,
+            false,
+            gemm::Parallelism::None,
+        );
+    }
+}
+
+/// A weight matrix [inner, cols] in panels: columns 0..64 as [inner, 64], then 64..128, …; the last
+/// panel is as narrow as it must be, so the packed size is inner·cols.
+#[derive(Clone, Copy)]
+pub(crate) struct Panels<'a> {
+    data: &'a [f32],
+    inner: usize,
+    cols: usize,
+}
+
+impl<'a> Panels<'a> {
+    pub(crate) fn new(data: &'a [f32], inner: usize, cols: usize) -> Self {
+        assert!(data.len() == inner * cols, "packed weights have the wrong size");
+        Self { data, inner, cols }
+    }
+
+    /// Rows `first..first + count` of the panel that starts at column `col`.
+    fn panel(self, col: usize, first: usize, count: usize) -> Mat<'a> {
+        let width = PANEL.min(self.cols - col);
+        Mat::new(&self.data[col * self.inner + first * width..], count, width, width)
+    }
+
+    /// y += x·w[k0.., col0..]: x [rows, inner'] against `inner'` rows of w from `k0`, for the
+    /// columns from `col0` (a multiple of 64) that y has. A panel stays in cache over all rows of y.
+    pub(crate) fn add_product(self, k0: usize, col0: usize, x: Mat<'_>, y: &mut MatMut<'_>) {
+        let (rows, cols) = (y.rows(), y.cols());
+        for col in (0..cols).step_by(PANEL) {
+            let w = self.panel(col0 + col, k0, x.cols);
+            product(x, w, y.block(0, rows, col, w.cols), Write::Add);
+        }
+    }
+}
+
+/// Packs `w` [cols, inner] (a `Linear` or flattened `Conv2d` weight) into [`Panels`]; element k of a
+/// packed column is element `source(k)` of the row.
+pub(crate) fn pack(w: &[f32], inner: usize, source: impl Fn(usize) -> usize, packed: &mut [f32]) {
+    let cols = w.len() / inner;
+    for (p, panel) in packed.chunks_mut(PANEL * inner).enumerate() {
+        let width = PANEL.min(cols - p * PANEL);
+        for (k, line) in panel.chunks_exact_mut(width).enumerate() {
+            let from = source(k);
+            for (c, v) in line.iter_mut().enumerate() {
+                *v = w[(p * PANEL + c) * inner + from];
+            }
+        }
+    }
+}
+
+/// Rows and columns that one task computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Tile {
+    pub(crate) rows: usize,
+    pub(crate) cols: usize,
+}
+
+impl Tile {
+    /// Tiling of a [rows, inner] × [inner, cols] product: at least sixteen tasks where the shape
+    /// has them, and the weights of one task within half a megabyte, so that they stay in a
+    /// core's L2 cache while its rows pass. Depends on the shape alone.
+    pub(crate) fn of(rows: usize, inner: usize, cols: usize) -> Self {
+        const TASKS: usize = 16;
+        const WEIGHTS: usize = 128 * 1024;
+        let mut tile = Self {
+            rows: rows.min(4 * ROWS),
+            cols: (WEIGHTS / inner / PANEL * PANEL).clamp(PANEL, cols.next_multiple_of(PANEL)),
+        };
+        let tasks = |t: Self| rows.div_ceil(t.rows) * cols.div_ceil(t.cols);
+        while tasks(tile) < TASKS && (tile.cols > PANEL || tile.rows > ROWS) {
+            if tile.cols > PANEL && (tile.cols > tile.rows || tile.rows <= ROWS) {
+                tile.cols = (tile.cols / 2).next_multiple_of(PANEL);
+            } else {
+                tile.rows = (tile.rows / 2).next_multiple_of(ROWS);
+            }
+        }
+        tile
+    }
+}
+
+/// Runs `f(row0, col0, block)` for every tile of `y` [rows, cols] (contiguous) on the current
+/// rayon pool; tiles of one column range follow each other.
+pub(crate) fn par_tiles(
+    y: &mut [f32],
+    cols: usize,
+    tile: Tile,
+    f: impl Fn(usize, usize, MatMut<'_>) + Sync,
+) {
+    struct Shared(*mut f32);
+    // SAFETY: the pointer is only used to make disjoint blocks, one per task (below).
+    unsafe impl Sync for Shared {}
+
+    let rows = y.len() / cols;
+    let row_tiles = rows.div_ceil(tile.rows);
+    let shared = Shared(y.as_mut_ptr());
+    let shared = &shared;
+    (0..row_tiles * cols.div_ceil(tile.cols)).into_par_iter().with_max_len(1).for_each(|i| {
+        let (row0, col0) = (i % row_tiles * tile.rows, i / row_tiles * tile.cols);
+        let whole: &Shared = shared;
+        // SAFETY: (row0, col0) is an element of y.
+        let first = unsafe { whole.0.add(row0 * cols + col0) };
+        let block = MatMut {
+            first,
+            rows: tile.rows.min(rows - row0),
+            cols: tile.cols.min(cols - col0),
+            stride: cols,
+            owner: PhantomData, // y stays borrowed until all tasks are done
+        };
+        f(row0, col0, block);
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Mat, MatMut, PANEL, Panels, Tile, Write, pack, product};
+
+    fn ramp(n: usize, seed: usize) -> Vec<f32> {
+        (0..n).map(|i| ((i * 7919 + seed * 104_729) % 1009) as f32 / 504.5 - 1.0).collect()
+    }
+
+    #[test]
+    fn packed_product_matches_float64_at_awkward_sizes() {
+        for (rows, inner, cols) in
+            [(1, 5, 3), (2, 48, 64), (49, 64, 65), (97, 513, 130), (50, 1030, 10), (7, 3, 1)]
+        {
+            let (x, w) = (ramp(rows * inner, 1), ramp(cols * inner, 2));
+            let mut packed = vec![0.0; w.len()];
+            pack(&w, inner, |k| k, &mut packed);
+            let mut y = vec![0.5; rows * cols];
+            let mut block = MatMut::new(&mut y, rows, cols, cols);
+            Panels::new(&packed, inner, cols).add_product(0, 0, Mat::new(&x, rows, inner, inner), &mut block);
+            for r in 0..rows {
+                for c in 0..cols {
+                    let exact = 0.5
+                        + (0..inner)
+                            .map(|k| f64::from(x[r * inner + k]) * f64::from(w[c * inner + k]))
+                            .sum::<f64>();
+                    let found = f64::from(y[r * cols + c]);
+                    assert!((found - exact).abs() < 2e-4, "{rows}x{inner}x{cols} at {r},{c}: {found} {exact}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_row_has_the_same_bits_in_any_company() {
+        for (inner, cols) in [(5, 3), (64, 64), (1500, 10), (700, 33), (4, 1)] {
+            let (rows, x, w) = (99, ramp(99 * inner, 3), ramp(inner * cols.min(PANEL), 4));
+            let w = Mat::new(&w, inner, cols, cols);
+            let run = |first: usize, count: usize, write| {
+                let mut y = vec![0.25; count * cols];
+                let x = Mat::new(&x[first * inner..], count, inner, inner);
+                product(x, w, MatMut::new(&mut y, count, cols, cols), write);
+                y
+            };
+            for write in [Write::Overwrite, Write::Add] {
+                let all = run(0, rows, write);
+                for (first, count) in [(0, 1), (98, 1), (50, 49), (3, 2), (1, 97)] {
+                    let part = run(first, count, write);
+                    assert_eq!(part, all[first * cols..(first + count) * cols], "{inner} {cols} {first} {count}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn tiles_cover_the_real_shapes_evenly() {
+        for (rows, inner, cols, want) in [
+            (3136, 64, 64, Tile { rows: 192, cols: 64 }),
+            (784, 128, 128, Tile { rows: 96, cols: 64 }),
+            (196, 320, 1280, Tile { rows: 96, cols: 128 }),
+            (50, 512, 2048, Tile { rows: 50, cols: 128 }),
+            (50, 2048, 512, Tile { rows: 50, cols: 64 }),
+        ] {
+            assert_eq!(Tile::of(rows, inner, cols), want, "{rows} {inner} {cols}");
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! The operators of the network. One folder per operator: `mod.rs` is its contract (equation,
+//! tensors, cost, source), `cpu.rs` computes it on the CPU.
+//!
+//! Letters: B batch, N query tokens, M key tokens, C channels, E hidden channels, R rows (B·N).
+//! Tokens [B, N, C] with N = H·W are the same memory as an NHWC map [B, H, W, C].
+
+pub(crate) mod attention;
+pub(crate) mod layernorm;
+pub(crate) mod linear;
+pub(crate) mod math;
+pub(crate) mod matmul;
+pub(crate) mod mlp;
+pub(crate) mod patch_conv;
+pub(crate) mod pos_embed;
+pub(crate) mod residual;
+
+use crate::plan::BufferId;
+use crate::target::cpu::{Lanes, Memory};
+
+/// What a step costs at least: every operand read or written once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Cost {
+    /// Multiply-adds of matrix products and convolutions; norms, GELU and softmax count nothing.
+    pub macs: u64,
+    /// Bytes of all operands, weights included, each counted once.
+    pub bytes: u64,
+}
+
+impl Cost {
+    /// Floating-point operations of the matrix products: two per multiply-add.
+    pub fn flops(&self) -> u64 {
+        2 * self.macs
+    }
+}
+
+/// Product of sizes as a count that cannot overflow for any plan that was built.
+pub(crate) fn count(sizes: &[usize]) -> u64 {
+    sizes.iter().map(|&s| s as u64).product()
+}
+
+/// One operator with its sizes and buffers.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Op {
+    PatchConv(patch_conv::PatchConv),
+    LayerNorm(layernorm::LayerNorm),
+    PosResize(pos_embed::PosResize),
+    PosEmbed(pos_embed::PosEmbed),
+    Linear(linear::Linear),
+    Attention(attention::Attention),
+    Mlp(mlp::Mlp),
+    Residual(residual::Residual),
+}
+
+/// What every operator tells the plan and the executor.
+pub(crate) trait OpSpec {
+    /// The operator's one name.
+    const NAME: &'static str;
+    /// Buffers read, in the order of the contract.
+    fn reads(&self) -> Vec<BufferId>;
+    /// Buffers written or updated.
+    fn writes(&self) -> Vec<BufferId>;
+    /// Multiply-adds of matrix products.
+    fn macs(&self) -> u64;
+    /// Sizes for people, such as `x[3136,64] w[64,512]`.
+    fn shapes(&self) -> String;
+    /// f32 elements of private scratch that each CPU worker needs.
+    fn lane_len(&self) -> usize {
+        0
+    }
+    /// Computes the operator on the CPU.
+    fn run(&self, memory: &mut Memory<'_>, lanes: &Lanes);
+}
+
+macro_rules! each_op {
+    ($self:expr, $op:ident => $body:expr) => {
+        match $self {
+            Op::PatchConv($op) => $body,
+            Op::LayerNorm($op) => $body,
+            Op::PosResize($op) => $body,
+            Op::PosEmbed($op) => $body,
+            Op::Linear($op) => $body,
+            Op::Attention($op) => $body,
+            Op::Mlp($op) => $body,
+            Op::Residual($op) => $body,
+        }
+    };
+}
+
+impl Op {
+    pub(crate) fn name(&self) -> &'static str {
+        fn of<T: OpSpec>(_: &T) -> &'static str {
+            T::NAME
+        }
+        each_op!(self, op => of(op))
+    }
+
+    pub(crate) fn reads(&self) -> Vec<BufferId> {
+        each_op!(self, op => op.reads())
+    }
+
+    pub(crate) fn writes(&self) -> Vec<BufferId> {
+        each_op!(self, op => op.writes())
+    }
+
+    pub(crate) fn macs(&self) -> u64 {
+        each_op!(self, op => op.macs())
+    }
+
+    pub(crate) fn shapes(&self) -> String {
+        each_op!(self, op => op.shapes())
+    }
+
+    pub(crate) fn lane_len(&self) -> usize {
+        each_op!(self, op => op.lane_len())
+    }
+
+    pub(crate) fn run(&self, memory: &mut Memory<'_>, lanes: &Lanes) {
+        each_op!(self, op => op.run(memory, lanes));
+    }
+}

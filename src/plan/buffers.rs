@@ -1,0 +1,143 @@
+//! Buffers of a plan, the parameters among them, and strided views of results.
+
+use crate::shape::{ShapeError, elements};
+
+/// Index of a buffer within its plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BufferId(pub(super) u32);
+
+impl BufferId {
+    pub(crate) fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Which block of memory a buffer lies in; offsets in f32 elements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// The caller's input.
+    Input,
+    /// The parameters, from this offset.
+    Param(usize),
+    /// The workspace, from this offset.
+    Workspace(usize),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Buffer {
+    pub(crate) len: usize,
+    pub(crate) place: Place,
+    /// Steps (0-based) between which the contents matter; for workspace buffers.
+    pub(crate) life: (usize, usize),
+}
+
+/// How an operator wants a parameter's elements ordered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// As in the checkpoint.
+    Vector,
+    /// A matrix [cols, inner] of a product; targets may pack it.
+    Matrix {
+        /// Length of the inner dimension.
+        inner: usize,
+    },
+    /// A convolution weight [O, C, P, P] used as a matrix [O, P·P·C] over (dy, dx, c).
+    ChannelsLast {
+        /// Input channels C.
+        in_chans: usize,
+        /// Kernel side P.
+        patch: usize,
+    },
+}
+
+/// A parameter: its name in the checkpoint, its shape there, its place in memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Param {
+    /// Key name in the published PVT code.
+    pub name: String,
+    /// Shape in the checkpoint.
+    pub shape: Vec<usize>,
+    /// Element order that the plan's operators expect.
+    pub order: Order,
+    /// First element in the parameter block, in f32 elements.
+    pub offset: usize,
+}
+
+impl Param {
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether there are no elements; never so in a plan.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A strided view of a buffer: element (i₀, i₁, …) lies at offset + Σ iₖ·strideₖ.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct View {
+    /// The buffer.
+    pub buffer: BufferId,
+    /// First element within the buffer.
+    pub offset: usize,
+    /// Sizes, outermost first.
+    pub shape: Vec<usize>,
+    /// Distance in elements between neighbours of each axis.
+    pub strides: Vec<usize>,
+}
+
+impl View {
+    /// The whole of a contiguous row-major buffer.
+    pub fn contiguous(buffer: BufferId, shape: &[usize]) -> Self {
+        let mut strides = vec![1; shape.len()];
+        for axis in (1..shape.len()).rev() {
+            strides[axis - 1] = strides[axis] * shape[axis];
+        }
+        Self { buffer, offset: 0, shape: shape.to_vec(), strides }
+    }
+
+    /// The same elements with the axes in another order.
+    pub fn permuted(&self, axes: &[usize]) -> Self {
+        Self {
+            shape: axes.iter().map(|&a| self.shape[a]).collect(),
+            strides: axes.iter().map(|&a| self.strides[a]).collect(),
+            ..self.clone()
+        }
+    }
+
+    /// Number of elements.
+    ///
+    /// # Errors
+    /// [`ShapeError::Overflow`] for a view no plan makes.
+    pub fn len(&self) -> Result<usize, ShapeError> {
+        elements("view", &self.shape)
+    }
+
+    /// Whether the view has no elements; never so in a plan.
+    pub fn is_empty(&self) -> bool {
+        self.shape.contains(&0)
+    }
+
+    /// Copies the view's elements out of its buffer, row-major.
+    pub(crate) fn gather(&self, buffer: &[f32]) -> Vec<f32> {
+        fn walk(data: &[f32], shape: &[usize], strides: &[usize], out: &mut Vec<f32>) {
+            match (shape, strides) {
+                ([n], [1]) => out.extend_from_slice(&data[..*n]),
+                ([n], [s]) => out.extend(data.iter().step_by(*s).take(*n)),
+                ([n, inner @ ..], [s, rest @ ..]) => {
+                    for i in 0..*n {
+                        walk(&data[i * s..], inner, rest, out);
+                    }
+                }
+                _ => out.push(data[0]),
+            }
+        }
+        let mut out = Vec::with_capacity(self.shape.iter().product());
+        if !self.is_empty() {
+            walk(&buffer[self.offset..], &self.shape, &self.strides, &mut out);
+        }
+        out
+    }
+}

@@ -1,0 +1,131 @@
+//! A plan: the steps of one forward pass for fixed sizes, and the memory they share.
+//!
+//! Host only, deterministic, printable. Planning decides everything: running a plan allocates
+//! nothing and chooses nothing.
+
+mod arena;
+mod buffers;
+mod builder;
+mod dump;
+
+pub use buffers::{BufferId, Order, Param, View};
+pub(crate) use buffers::{Buffer, Place};
+pub use builder::{Builder, Target};
+
+use crate::ops::{Cost, Op};
+
+/// One operator with its buffers and a label such as `block1.0.attn.q`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    pub(crate) label: String,
+    pub(crate) op: Op,
+    pub(crate) cost: Cost,
+}
+
+impl Step {
+    /// Where the step stands in the model, in the words of the checkpoint's key names.
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// Name of the operator.
+    pub fn op(&self) -> &'static str {
+        self.op.name()
+    }
+
+    /// Sizes of the operands, for people.
+    pub fn shapes(&self) -> String {
+        self.op.shapes()
+    }
+
+    /// Multiply-adds and bytes of the step.
+    pub fn cost(&self) -> Cost {
+        self.cost
+    }
+
+    /// Buffers the step reads, then those it writes or updates.
+    pub fn buffers(&self) -> (Vec<BufferId>, Vec<BufferId>) {
+        (self.op.reads(), self.op.writes())
+    }
+}
+
+/// A result that can be read after a run: a named view of a buffer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// Name, such as `logits` or `feature3`.
+    pub name: String,
+    /// Where its elements lie.
+    pub view: View,
+}
+
+/// The steps and memory of a forward pass for fixed sizes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    pub(crate) steps: Vec<Step>,
+    pub(crate) setup: Vec<Step>,
+    pub(crate) buffers: Vec<Buffer>,
+    pub(crate) params: Vec<Param>,
+    pub(crate) outputs: Vec<Output>,
+    pub(crate) input_len: usize,
+    pub(crate) params_len: usize,
+    pub(crate) workspace_len: usize,
+}
+
+impl Plan {
+    /// Steps of every forward pass, in order.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// Steps that run once, when parameters are bound: resized position tables.
+    pub fn setup(&self) -> &[Step] {
+        &self.setup
+    }
+
+    /// Parameters in the order in which they lie in memory.
+    pub fn params(&self) -> &[Param] {
+        &self.params
+    }
+
+    /// What can be read after a run.
+    pub fn outputs(&self) -> &[Output] {
+        &self.outputs
+    }
+
+    /// The output called `name`.
+    pub fn output(&self, name: &str) -> Option<&Output> {
+        self.outputs.iter().find(|o| o.name == name)
+    }
+
+    /// f32 elements of the input.
+    pub fn input_len(&self) -> usize {
+        self.input_len
+    }
+
+    /// Bytes of activations, scratch and results: exactly what a run uses.
+    pub fn workspace_bytes(&self) -> usize {
+        self.workspace_len * size_of::<f32>()
+    }
+
+    /// Bytes of all parameters as they lie in memory.
+    pub fn param_bytes(&self) -> usize {
+        self.params_len * size_of::<f32>()
+    }
+
+    /// Bytes of private scratch that each CPU worker needs beside the workspace.
+    pub fn lane_bytes(&self) -> usize {
+        self.lane_len() * size_of::<f32>()
+    }
+
+    pub(crate) fn lane_len(&self) -> usize {
+        self.steps.iter().chain(&self.setup).map(|s| s.op.lane_len()).max().unwrap_or(0)
+    }
+
+    /// Sum over the steps of a forward pass.
+    pub fn cost(&self) -> Cost {
+        self.steps.iter().fold(Cost::default(), |sum, step| Cost {
+            macs: sum.macs + step.cost.macs,
+            bytes: sum.bytes + step.cost.bytes,
+        })
+    }
+}

@@ -1,0 +1,186 @@
+//! The CPU target: f32, the `gemm` crate for products, a rayon pool for tasks.
+//!
+//! Results are bit-equal for any number of threads and for an image alone or inside a batch.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use crate::ops::matmul::pack;
+use crate::plan::{Buffer, BufferId, Order, Param, Place, Plan};
+
+/// f32 memory that starts at a multiple of 64 bytes, so that vector loads never straddle lines.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Block {
+    lines: Vec<Line>,
+    len: usize,
+}
+
+/// One cache line.
+#[derive(Debug, Clone, Copy, bytemuck::Zeroable, bytemuck::Pod)]
+#[repr(C, align(64))]
+struct Line([f32; 16]);
+
+impl Block {
+    pub(crate) fn zeroed(len: usize) -> Self {
+        Self { lines: vec![Line([0.0; 16]); len.div_ceil(16)], len }
+    }
+
+    pub(crate) fn as_slice(&self) -> &[f32] {
+        &bytemuck::cast_slice(&self.lines)[..self.len]
+    }
+
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [f32] {
+        &mut bytemuck::cast_slice_mut(&mut self.lines)[..self.len]
+    }
+}
+
+/// Why a pool of threads could not be had.
+#[derive(Debug, thiserror::Error)]
+#[error("{threads} CPU threads could not be started: {source}; ask for fewer threads")]
+pub struct ThreadsError {
+    threads: usize,
+    source: rayon::ThreadPoolBuildError,
+}
+
+/// A pool of CPU threads that runs plans.
+#[derive(Debug, Clone)]
+pub struct CpuTarget {
+    pool: Arc<ThreadPool>,
+}
+
+impl CpuTarget {
+    /// A target with its own pool of `threads` threads; 0 takes one per core.
+    ///
+    /// # Errors
+    /// [`ThreadsError`] where the system refuses to start the threads.
+    pub fn new(threads: usize) -> Result<Self, ThreadsError> {
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(|i| format!("pvt-cpu-{i}"))
+            .build()
+            .map_err(|source| ThreadsError { threads, source })?;
+        Ok(Self { pool: Arc::new(pool) })
+    }
+
+    /// A target on a pool that the caller owns.
+    pub fn with_pool(pool: Arc<ThreadPool>) -> Self {
+        Self { pool }
+    }
+
+    /// Number of threads.
+    pub fn threads(&self) -> usize {
+        self.pool.current_num_threads()
+    }
+
+    /// Lays a parameter out as the operators read it; `values` are in checkpoint order.
+    pub(crate) fn lay_out(param: &Param, values: &[f32], to: &mut [f32]) {
+        match param.order {
+            Order::Vector => to.copy_from_slice(values),
+            Order::Matrix { inner } => pack(values, inner, |k| k, to),
+            Order::ChannelsLast { in_chans, patch } => {
+                let area = patch * patch;
+                pack(values, area * in_chans, |k| k % in_chans * area + k / in_chans, to);
+            }
+        }
+    }
+
+    /// Runs the set-up steps of `plan`.
+    pub(crate) fn set_up(&self, plan: &Plan, memory: &mut Memory<'_>, lanes: &Lanes) {
+        self.pool.install(|| plan.setup.iter().for_each(|step| step.op.run(memory, lanes)));
+    }
+
+    /// Runs the steps of `plan` in order.
+    pub(crate) fn run(&self, plan: &Plan, memory: &mut Memory<'_>, lanes: &Lanes) {
+        self.pool.install(|| {
+            for (at, step) in plan.steps.iter().enumerate() {
+                step.op.run(memory, lanes);
+                if cfg!(debug_assertions) {
+                    memory.poison_dead(at);
+                }
+            }
+        });
+    }
+}
+
+/// The memory that the steps of one run see.
+pub(crate) struct Memory<'a> {
+    pub(crate) buffers: &'a [Buffer],
+    pub(crate) input: &'a [f32],
+    pub(crate) params: &'a [f32],
+    pub(crate) workspace: &'a mut [f32],
+}
+
+impl Memory<'_> {
+    /// The slices of a step's buffers.
+    ///
+    /// # Panics
+    /// Where the plan placed buffers of one step over each other: a defect of the planner.
+    pub(crate) fn bind<const R: usize, const W: usize>(
+        &mut self,
+        reads: [BufferId; R],
+        writes: [BufferId; W],
+    ) -> ([&[f32]; R], [&mut [f32]; W]) {
+        const MOST: usize = 8;
+        // (offset, length, position among reads then writes) of the workspace buffers, by offset
+        let mut spans = [(usize::MAX, 0, 0); MOST];
+        for (i, id) in reads.iter().chain(&writes).enumerate() {
+            let buffer = &self.buffers[id.index()];
+            if let Place::Workspace(offset) = buffer.place {
+                spans[i] = (offset, buffer.len, i);
+            }
+        }
+        spans.sort_unstable();
+        let (mut rest, mut base) = (&mut *self.workspace, 0);
+        let mut read = [&[] as &[f32]; R];
+        let mut write = [const { &mut [] as &mut [f32] }; W];
+        for (offset, len, i) in spans.into_iter().take_while(|s| s.0 != usize::MAX) {
+            assert!(offset >= base, "buffers of one step overlap");
+            let (piece, tail) = rest[offset - base..].split_at_mut(len);
+            (rest, base) = (tail, offset + len);
+            if i < R {
+                read[i] = piece;
+            } else {
+                write[i - R] = piece;
+            }
+        }
+        for (slot, id) in read.iter_mut().zip(reads) {
+            let buffer = &self.buffers[id.index()];
+            match buffer.place {
+                Place::Input => *slot = &self.input[..buffer.len],
+                Place::Param(offset) => *slot = &self.params[offset..offset + buffer.len],
+                Place::Workspace(_) => {}
+            }
+        }
+        (read, write)
+    }
+
+    /// Fills what died with step `at` with NaN, so that a lifetime set too short shows in debug builds.
+    fn poison_dead(&mut self, at: usize) {
+        for buffer in self.buffers {
+            if let (Place::Workspace(offset), true) = (buffer.place, buffer.life.1 == at) {
+                self.workspace[offset..offset + buffer.len].fill(f32::NAN);
+            }
+        }
+    }
+}
+
+/// Private scratch for each thread of a pool, allocated once.
+#[derive(Debug)]
+pub(crate) struct Lanes(Vec<Mutex<Block>>);
+
+impl Lanes {
+    pub(crate) fn new(target: &CpuTarget, len: usize) -> Self {
+        Self((0..target.threads()).map(|_| Mutex::new(Block::zeroed(len))).collect())
+    }
+
+    /// Runs `f` with `len` elements of the current thread's scratch; contents are arbitrary.
+    ///
+    /// `f` must not hand work to the pool: a task that this thread picked up meanwhile would want
+    /// the same scratch.
+    pub(crate) fn with<R>(&self, len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
+        let lane = rayon::current_thread_index().unwrap_or(0);
+        let mut block = self.0[lane].lock().unwrap_or_else(PoisonError::into_inner);
+        f(&mut block.as_mut_slice()[..len])
+    }
+}
