@@ -7,7 +7,7 @@ pub fn cross_entropy(logits: &[f32], labels: &[i64]) -> Option<f64> {
     let mut sum = 0.0;
     for (row, &label) in logits.chunks_exact(classes).zip(labels) {
         let own = f64::from(*row.get(usize::try_from(label).ok()?)?);
-        let top = row.iter().copied().fold(f32::NEG_INFINITY, f32::max).into();
+        let top = f64::from(row.iter().copied().fold(f32::NEG_INFINITY, f32::max));
         let total: f64 = row.iter().map(|&v| (f64::from(v) - top).exp()).sum();
         sum += total.ln() + top - own;
     }

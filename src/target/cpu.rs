@@ -133,7 +133,7 @@ impl Memory<'_> {
         spans.sort_unstable();
         let (mut rest, mut base) = (&mut *self.workspace, 0);
         let mut read = [&[] as &[f32]; R];
-        let mut write = [const { &mut [] as &mut [f32] }; W];
+        let mut write: [&mut [f32]; W] = std::array::from_fn(|_| &mut [] as &mut [f32]);
         for (offset, len, i) in spans.into_iter().take_while(|s| s.0 != usize::MAX) {
             assert!(offset >= base, "buffers of one step overlap");
             let (piece, tail) = rest[offset - base..].split_at_mut(len);

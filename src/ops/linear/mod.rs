@@ -17,7 +17,7 @@ use crate::target::cpu::{Lanes, Memory};
 
 /// What happens to x·Wᵀ + b before it is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Epilogue {
+pub(crate) enum Epilogue {
     /// Stored as it is.
     Store,
     /// y = GELU(x·Wᵀ + b), exact (erf) form.

@@ -1,0 +1,3 @@
+//! The whole network against independent float64 results.
+
+mod hash_weights;
