@@ -79,6 +79,15 @@ impl Executor {
     /// # Errors
     /// [`ShapeError::Input`] where `input` does not have the planned length.
     pub fn run(&mut self, input: &[f32]) -> Result<()> {
+        self.run_observed(input, &mut |_| ())
+    }
+
+    /// As [`Executor::run`], and calls `after` with the index of each step when it is done, on a
+    /// thread of the target. For timing steps.
+    ///
+    /// # Errors
+    /// As [`Executor::run`].
+    pub fn run_observed(&mut self, input: &[f32], after: &mut (dyn FnMut(usize) + Send)) -> Result<()> {
         let expected = self.plan.input_len;
         if input.len() != expected {
             return Err(ShapeError::Input { found: input.len(), expected }.into());
@@ -89,7 +98,7 @@ impl Executor {
             params: self.params.block.as_slice(),
             workspace: self.workspace.as_mut_slice(),
         };
-        self.target.run(&self.plan, &mut memory, &self.lanes);
+        self.target.run(&self.plan, &mut memory, &self.lanes, after);
         Ok(())
     }
 

@@ -10,8 +10,8 @@ const LANES: usize = 16;
 
 /// Runs `f` with the widest vector instructions of this machine.
 ///
-/// `f` must be a closure over `#[inline(always)]` code: only what is inlined gets the wide
-/// instructions.
+/// Only what is inlined gets the wide instructions: mark the closure and everything it calls
+/// `#[inline(always)]`, and use plain loops instead of `for_each`.
 #[inline(always)]
 pub(crate) fn simd<R>(f: impl FnOnce() -> R) -> R {
     Arch::new().dispatch(f)
@@ -61,6 +61,14 @@ pub(crate) fn gelu(x: f32) -> f32 {
     let p = p.mul_add(t, 8.371_157e-2);
     let tail = p * t * exp(-0.5 * a * a);
     x * if x < 0.0 { tail } else { 1.0 - tail }
+}
+
+/// GELU of every element, in place.
+#[inline(always)]
+pub(crate) fn gelu_all(values: &mut [f32]) {
+    for v in values {
+        *v = gelu(*v);
+    }
 }
 
 /// Folds `f` over a row in [`LANES`] interleaved accumulators, then joins those pairwise.

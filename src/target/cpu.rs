@@ -90,11 +90,18 @@ impl CpuTarget {
         self.pool.install(|| plan.setup.iter().for_each(|step| step.op.run(memory, lanes)));
     }
 
-    /// Runs the steps of `plan` in order.
-    pub(crate) fn run(&self, plan: &Plan, memory: &mut Memory<'_>, lanes: &Lanes) {
+    /// Runs the steps of `plan` in order and calls `after` with the index of each.
+    pub(crate) fn run(
+        &self,
+        plan: &Plan,
+        memory: &mut Memory<'_>,
+        lanes: &Lanes,
+        after: &mut (dyn FnMut(usize) + Send),
+    ) {
         self.pool.install(|| {
             for (at, step) in plan.steps.iter().enumerate() {
                 step.op.run(memory, lanes);
+                after(at);
                 if cfg!(debug_assertions) {
                     memory.poison_dead(at);
                 }

@@ -53,7 +53,11 @@ pub(super) fn forward(
                         let panel = Mat::new(&keys[key * d..], d, width, width);
                         product(q, panel, s.block(0, rows, key, width), Write::Overwrite);
                     }
-                    math::simd(|| (0..rows).for_each(|r| softmax(&mut s.row(r)[..m], scale)));
+                    math::simd(#[inline(always)] || {
+                        for r in 0..rows {
+                            softmax(&mut s.row(r)[..m], scale);
+                        }
+                    });
                     let p = Mat::new(scores, rows, m, mp);
                     for col in (0..d).step_by(PANEL) {
                         let width = PANEL.min(d - col);
