@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::path::PathBuf;
 
-use super::text::{closest, did_you_mean, shown};
+use super::text::{clipped, closest, did_you_mean, shown};
 use crate::shape::{ImageSize, ShapeError};
 
 /// A model description that cannot be built.
@@ -27,7 +27,7 @@ pub enum ConfigError {
         limit: u64,
     },
     /// The text is not JSON.
-    #[error("not valid JSON: {detail}")]
+    #[error("not valid JSON: {}", clipped(detail, 300))]
     Syntax {
         /// What the parser said, with line and column.
         detail: String,

@@ -5,16 +5,21 @@ const SHOWN_CHARS: usize = 100;
 
 /// `name` with control characters escaped and cut to a length that fits a message.
 pub(crate) fn shown(name: &str) -> String {
-    let mut characters = name.chars();
-    let mut text: String = characters
-        .by_ref()
-        .take(SHOWN_CHARS)
-        .flat_map(char::escape_debug)
-        .collect();
+    clipped(name, SHOWN_CHARS)
+}
+
+/// `text` with control characters escaped, and no more than `most` of its characters.
+pub(crate) fn clipped(text: &str, most: usize) -> String {
+    let escaped = |c: char| match c {
+        '"' | '\'' => String::from(c),
+        _ => c.escape_debug().to_string(),
+    };
+    let mut characters = text.chars();
+    let mut clipped: String = characters.by_ref().take(most).map(escaped).collect();
     if characters.next().is_some() {
-        text.push('…');
+        clipped.push('…');
     }
-    text
+    clipped
 }
 
 /// ` (did you mean `x`?)` for a message, or nothing.
