@@ -142,16 +142,28 @@ fn backbones_are_told_from_classifiers() {
         ],
     );
 
-    // What lacks more than the head is not usable in either mode.
-    let mut broken = headless;
-    broken.remove("patch_embed1.norm.bias");
-    let (found, text) = mismatch(&broken, Mode::Classify);
-    assert!(!found.backbone_only);
-    assert!(!text.contains("backbone-only"), "{text}");
-    assert_eq!(
-        mismatch(&broken, Mode::Backbone).0.missing[0].key,
-        "patch_embed1.norm.bias"
-    );
+    // What has more wrong than the head is not usable in either mode.
+    let bias = || headless["patch_embed1.norm.bias"].clone();
+    for (key, raw) in [
+        ("patch_embed1.norm.bias", None),
+        (
+            "patch_embed1.norm.bias",
+            Some(Raw::f32(&[1, 16], &bias().values())),
+        ),
+        (
+            "patch_embed1.norm.bias",
+            Some(Raw::new("F64", &[16], vec![0; 128])),
+        ),
+        ("patch_embed1.norm.gain", Some(bias())),
+    ] {
+        let mut broken = headless.clone();
+        broken.remove(key);
+        broken.extend(raw.map(|raw| (key.to_owned(), raw)));
+        let (found, text) = mismatch(&broken, Mode::Classify);
+        assert!(!found.backbone_only, "{text}");
+        contains(&text, &[key, "configuration belongs"]);
+        contains(&mismatch(&broken, Mode::Backbone).1, &[key]);
+    }
 }
 
 #[test]

@@ -144,11 +144,9 @@ impl<'a> Value<'a> {
     /// A whole number, written as `8` or `8.0`.
     pub(super) fn usize(&self) -> Result<usize, ConfigError> {
         match self.json {
-            // Every whole number up to 2^53 is exact as a float, and prints without an exponent.
-            Json::Number(value)
-                if value.fract() == 0.0 && (0.0..=2f64.powi(53)).contains(value) =>
-            {
-                format!("{}", value.abs()).parse().ok()
+            // Up to 2^53 a float prints all its digits, and those of a whole number only.
+            Json::Number(value) if (0.0..=2f64.powi(53)).contains(value) => {
+                value.abs().to_string().parse().ok()
             }
             _ => None,
         }
