@@ -20,9 +20,12 @@ pub enum Error {
     /// A weights file that is damaged or does not belong to the model.
     #[error(transparent)]
     Weights(#[from] WeightsError),
-    /// CPU threads that could not be started.
+    /// A target that cannot be had.
     #[error(transparent)]
-    Threads(#[from] crate::target::cpu::ThreadsError),
+    Target(#[from] crate::target::TargetError),
+    /// A reference case that cannot be checked.
+    #[error(transparent)]
+    Verify(#[from] crate::verify::VerifyError),
     /// A picture that cannot be decoded or prepared.
     #[cfg(feature = "picture")]
     #[error(transparent)]

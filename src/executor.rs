@@ -35,6 +35,30 @@ impl Params {
         }
         Ok(Arc::new(Self { layout: plan.params.clone(), block }))
     }
+
+    /// Random parameters for measuring: uniform with standard deviation 0.02, LayerNorm weights 1,
+    /// every other vector 0. The same on every machine.
+    ///
+    /// # Errors
+    /// None at present.
+    pub fn random(plan: &Plan) -> Result<Arc<Self>> {
+        const BOUND: f32 = 0.02 * 1.732_050_8; // std · √3
+        let mut state = 0x9E37_79B9u32;
+        Self::load(plan, |param, values| {
+            let norm_weight = param.shape.len() == 1 && param.name.ends_with("weight");
+            values.fill(if norm_weight { 1.0 } else { 0.0 });
+            if param.shape.len() > 1 {
+                for v in values {
+                    // xorshift32 (Marsaglia 2003)
+                    state ^= state << 13;
+                    state ^= state >> 17;
+                    state ^= state << 5;
+                    *v = (f64::from(state) / f64::from(u32::MAX) * 2.0 - 1.0) as f32 * BOUND;
+                }
+            }
+            Ok::<_, Error>(())
+        })
+    }
 }
 
 /// A plan with its parameters and memory on a target. [`Executor::run`] allocates nothing of its

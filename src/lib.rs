@@ -10,8 +10,10 @@ pub mod picture;
 pub mod model;
 mod ops;
 pub mod plan;
+pub mod session;
 pub mod shape;
 pub mod target;
+pub mod verify;
 pub mod weights;
 
 pub use error::{Error, Result};

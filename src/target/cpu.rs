@@ -35,6 +35,11 @@ impl Block {
     }
 }
 
+/// The vector instructions that run-time detection chose, for people.
+pub fn instruction_set() -> String {
+    format!("{:?}", pulp::Arch::new())
+}
+
 /// Why a pool of threads could not be had.
 #[derive(Debug, thiserror::Error)]
 #[error("{threads} CPU threads could not be started: {source}; ask for fewer threads")]

@@ -1,0 +1,274 @@
+//! `pvt inspect`: static facts.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Args as ClapArgs, Subcommand};
+use pvt_cuda::config::{Mode, PvtConfig, STAGES, Variant};
+use pvt_cuda::model::PlanSpec;
+use pvt_cuda::plan::{Plan, Step};
+use pvt_cuda::shape::ImageSize;
+use pvt_cuda::target::{DType, TargetKind};
+use pvt_cuda::weights::{Manifest, TensorFile};
+use serde_json::{Value, json};
+
+use crate::Outcome;
+use crate::model::{described, parse_size};
+use crate::output;
+
+#[derive(ClapArgs)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Sizes, parameters and multiply-adds of a model
+    Config(ModelArgs),
+    /// Tensors of a safetensors file
+    Weights {
+        /// The file
+        file: PathBuf,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Steps, buffers and memory of a forward pass
+    Plan(PlanArgs),
+    /// What this machine has
+    Device {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(ClapArgs)]
+struct ModelArgs {
+    /// Published model: tiny, small, medium, large, huge
+    #[arg(long, value_name = "NAME")]
+    variant: Option<Variant>,
+    /// Model description instead of a published one
+    #[arg(long, value_name = "FILE", conflicts_with = "variant")]
+    config: Option<PathBuf>,
+    /// Image size: SIDE or HEIGHTxWIDTH; the model's own otherwise
+    #[arg(long, value_parser = parse_size)]
+    size: Option<ImageSize>,
+    /// Four feature maps, without class token and head
+    #[arg(long)]
+    backbone: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(ClapArgs)]
+struct PlanArgs {
+    #[command(flatten)]
+    model: ModelArgs,
+    /// Images per forward pass
+    #[arg(long, default_value_t = 1)]
+    batch: usize,
+    /// Arithmetic
+    #[arg(long, default_value_t)]
+    dtype: DType,
+    /// Where it would run
+    #[arg(long, default_value_t)]
+    target: TargetKind,
+    /// Keep every intermediate tensor
+    #[arg(long)]
+    trace: bool,
+}
+
+impl ModelArgs {
+    /// The model, the image size and the mode.
+    fn read(&self) -> Result<(PvtConfig, ImageSize, Mode)> {
+        let config = described(self.variant, self.config.as_deref())?;
+        let size = self.size.unwrap_or(config.img_size);
+        Ok((config, size, if self.backbone { Mode::Backbone } else { Mode::Classify }))
+    }
+}
+
+pub(crate) fn run(args: &Args) -> Result<Outcome> {
+    match &args.what {
+        What::Config(args) => config(args)?,
+        What::Weights { file, json } => weights(file, *json)?,
+        What::Plan(args) => plan(args)?,
+        What::Device { json } => device(*json)?,
+    }
+    Ok(Outcome::Good)
+}
+
+/// Operator of a step of the network in the words of the published tables, and its stage.
+fn operator(step: &Step) -> Option<(usize, &'static str)> {
+    let label = step.label();
+    if label == "head" {
+        return Some((STAGES - 1, "head"));
+    }
+    let (part, rest) = label.split_once('.')?;
+    let stage = part.chars().next_back()?.to_digit(10)? as usize - 1;
+    let operator = match rest.split_once('.').map_or(rest, |(_, tail)| tail) {
+        "proj" => "patch_embed",
+        "attn.q" => "q",
+        "attn.sr" => "sr",
+        "attn.kv" => "kv",
+        "attn" => "qk_pv",
+        "attn.proj" => "proj",
+        "mlp.fc1" => "fc1",
+        "mlp.fc2" => "fc2",
+        _ => return None,
+    };
+    Some((stage, operator))
+}
+
+fn config(args: &ModelArgs) -> Result<()> {
+    let (config, size, mode) = args.read()?;
+    // a trace has one step per operator
+    let spec = PlanSpec { trace: true, ..PlanSpec::infer(1, size, mode) };
+    let plan = Plan::new(&config, spec)?;
+    let shapes = config.stage_shapes(size, mode)?;
+    let manifest = Manifest::for_config(&config, Mode::Classify)?;
+    let total = manifest.num_parameters();
+    let only_classify = |name: &str| name == "cls_token" || name.starts_with("norm.") || name.starts_with("head.");
+    let classify: usize =
+        manifest.params().iter().filter(|p| only_classify(&p.name)).map(pvt_cuda::weights::Param::elements).sum();
+
+    let mut macs: [BTreeMap<&str, u64>; STAGES] = Default::default();
+    for step in plan.steps() {
+        if let Some((stage, operator)) = operator(step) {
+            *macs[stage].entry(operator).or_default() += step.cost().macs;
+        }
+    }
+    let stages: Vec<Value> = (0..STAGES)
+        .map(|s| {
+            let (shape, stage) = (&shapes[s], &config.stages[s]);
+            json!({
+                "grid": [shape.grid.0, shape.grid.1],
+                "tokens": shape.tokens,
+                "keys": shape.keys,
+                "channels": shape.channels,
+                "heads": shape.heads,
+                "head_dim": shape.head_dim,
+                "depth": stage.depth,
+                "hidden": stage.hidden_dim(),
+                "sr_ratio": stage.sr_ratio,
+                "parameters": manifest.num_parameters_per_stage()[s],
+                "macs": macs[s],
+                "total_macs": macs[s].values().sum::<u64>(),
+            })
+        })
+        .collect();
+    let eps = config.ln_eps;
+    let report = json!({
+        "model": args.variant.map_or_else(|| "custom".to_owned(), |v| v.to_string()),
+        "size": [size.height, size.width],
+        "mode": if args.backbone { "backbone" } else { "classify" },
+        "classes": config.num_classes,
+        "ln_eps": { "patch_embed": eps.patch_embed, "sr": eps.sr, "block": eps.block, "final": eps.final_norm },
+        "parameters": total,
+        "backbone_parameters": total - classify,
+        "macs": plan.cost().macs,
+        "stages": stages,
+    });
+    if args.json {
+        return output::json(&report);
+    }
+    output::line(&format!(
+        "{} at {size}: {total} parameters ({} as a backbone), {} multiply-adds per image",
+        report["model"].as_str().unwrap_or_default(),
+        total - classify,
+        plan.cost().macs
+    ))?;
+    output::line("stage  grid        tokens    keys  channels  heads  depth  parameters  multiply-adds")?;
+    for (s, shape) in shapes.iter().enumerate() {
+        let grid = format!("{}x{}", shape.grid.0, shape.grid.1);
+        output::line(&format!(
+            "{:>5}  {grid:10}  {:>6}  {:>6}  {:>8}  {:>5}  {:>5}  {:>10}  {:>13}",
+            s + 1,
+            shape.tokens,
+            shape.keys,
+            shape.channels,
+            shape.heads,
+            config.stages[s].depth,
+            manifest.num_parameters_per_stage()[s],
+            macs[s].values().sum::<u64>()
+        ))?;
+        let parts: Vec<String> = macs[s].iter().map(|(name, n)| format!("{name} {n}")).collect();
+        output::line(&format!("       {}", parts.join(", ")))?;
+    }
+    Ok(())
+}
+
+fn weights(path: &std::path::Path, as_json: bool) -> Result<()> {
+    let file = TensorFile::open(path)?;
+    let tensors: Vec<Value> = file
+        .names()
+        .filter_map(|name| file.get(name))
+        .map(|t| json!({ "name": t.name, "dtype": t.dtype.to_string(), "shape": t.shape }))
+        .collect();
+    let elements: usize = file.names().filter_map(|n| file.get(n)).map(|t| t.elements()).sum();
+    if as_json {
+        return output::json(&json!({
+            "file": path.display().to_string(),
+            "metadata": file.metadata(),
+            "elements": elements,
+            "tensors": tensors,
+        }));
+    }
+    for tensor in file.names().filter_map(|name| file.get(name)) {
+        let name = tensor.name.escape_debug().to_string();
+        output::line(&format!("{:6} {:24} {name}", tensor.dtype.to_string(), format!("{:?}", tensor.shape)))?;
+    }
+    output::line(&format!("{} tensors, {elements} elements", tensors.len()))
+}
+
+fn plan(args: &PlanArgs) -> Result<()> {
+    let (config, image, mode) = args.model.read()?;
+    args.target.open(args.dtype, 1)?;
+    let plan = Plan::new(&config, PlanSpec { batch: args.batch, image, mode, trace: args.trace })?;
+    if !args.model.json {
+        return output::line(plan.to_string().trim_end());
+    }
+    let step = |s: &Step| {
+        let (reads, writes) = plan.activations(s);
+        json!({
+            "label": s.label(),
+            "op": s.op(),
+            "shapes": s.shapes(),
+            "flops": s.cost().flops(),
+            "bytes": s.cost().bytes,
+            "reads": reads,
+            "writes": writes,
+        })
+    };
+    output::json(&json!({
+        "target": "cpu",
+        "dtype": args.dtype.to_string(),
+        "batch": args.batch,
+        "size": [image.height, image.width],
+        "setup": plan.setup().iter().map(step).collect::<Vec<_>>(),
+        "steps": plan.steps().iter().map(step).collect::<Vec<_>>(),
+        "launches": plan.steps().len(),
+        "flops": plan.cost().flops(),
+        "bytes": plan.cost().bytes,
+        "param_bytes": plan.param_bytes(),
+        "workspace_bytes": plan.workspace_bytes(),
+        "scratch_bytes_per_thread": plan.lane_bytes(),
+    }))
+}
+
+fn device(as_json: bool) -> Result<()> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let vectors = pvt_cuda::target::cpu::instruction_set();
+    let cuda = TargetKind::Cuda.open(DType::F32, 1).err().map(|e| e.to_string());
+    if as_json {
+        return output::json(&json!({
+            "cpu": { "threads": threads, "architecture": std::env::consts::ARCH, "vectors": vectors },
+            "cuda": { "available": false, "why_not": cuda },
+        }));
+    }
+    output::line(&format!("cpu   {threads} threads, {}, {vectors}", std::env::consts::ARCH))?;
+    output::line(&format!("cuda  {}", cuda.unwrap_or_default()))
+}

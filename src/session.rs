@@ -1,0 +1,147 @@
+//! The easy way: a model with its weights on a target, for images of any size and number.
+
+use std::sync::Arc;
+
+use crate::config::{Mode, PvtConfig};
+use crate::error::Result;
+use crate::executor::{Executor, Params};
+use crate::model::PlanSpec;
+use crate::plan::Plan;
+use crate::shape::ImageSize;
+use crate::target::cpu::CpuTarget;
+use crate::weights::Weights;
+
+/// Order of the axes of a feature map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MapLayout {
+    /// [B, C, H, W], as PyTorch has it.
+    #[default]
+    Nchw,
+    /// [B, H, W, C], as it lies in memory.
+    Nhwc,
+}
+
+/// The feature map at the end of a stage.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FeatureMap {
+    /// Stage, 1 to 4.
+    pub stage: usize,
+    /// Pixels per position: 4, 8, 16, 32 in the published models.
+    pub stride: usize,
+    /// Sizes in the order of the layout asked for.
+    pub shape: [usize; 4],
+    /// Elements, row-major.
+    pub data: Vec<f32>,
+}
+
+/// A model with its weights on a target. Keeps the plan of the latest image size and batch.
+#[derive(Debug)]
+pub struct Session {
+    config: PvtConfig,
+    mode: Mode,
+    params: Source,
+    target: CpuTarget,
+    latest: Option<(PlanSpec, Executor)>,
+}
+
+/// Parameters, or where they come from when the first plan asks for them.
+#[derive(Debug)]
+enum Source {
+    File(Box<Weights>),
+    Random,
+    Loaded(Arc<Params>),
+}
+
+impl Session {
+    /// A session on the parameters of `weights`, which must have been loaded for the same `mode`.
+    pub fn new(config: PvtConfig, mode: Mode, weights: Weights, target: CpuTarget) -> Self {
+        Self { config, mode, params: Source::File(Box::new(weights)), target, latest: None }
+    }
+
+    /// A session on random parameters, for measuring: uniform with standard deviation 0.02, norms
+    /// at identity. The same on every machine.
+    pub fn random(config: PvtConfig, mode: Mode, target: CpuTarget) -> Self {
+        Self { config, mode, params: Source::Random, target, latest: None }
+    }
+
+    /// The model.
+    pub fn config(&self) -> &PvtConfig {
+        &self.config
+    }
+
+    /// The executor for `batch` images of size `image`; planned anew where the latest one was for
+    /// other sizes.
+    ///
+    /// # Errors
+    /// As [`Plan::new`], and what reading the weights gives.
+    pub fn executor(&mut self, batch: usize, image: ImageSize) -> Result<&mut Executor> {
+        let spec = PlanSpec::infer(batch, image, self.mode);
+        let executor = match self.latest.take() {
+            Some((known, executor)) if known == spec => executor,
+            _ => self.plan(spec)?,
+        };
+        Ok(&mut self.latest.insert((spec, executor)).1)
+    }
+
+    fn plan(&mut self, spec: PlanSpec) -> Result<Executor> {
+        let plan = Arc::new(Plan::new(&self.config, spec)?);
+        let params = match &self.params {
+            Source::Loaded(params) => params.clone(),
+            Source::File(weights) => Params::load(&plan, |p, out| weights.read(&p.name, out))?,
+            Source::Random => Params::random(&plan)?,
+        };
+        self.params = Source::Loaded(params.clone()); // a file's bytes are not needed twice
+        Executor::new(plan, params, self.target.clone())
+    }
+
+    /// Logits [batch, classes] of `pixels` [batch, in_chans, H, W], normalised.
+    ///
+    /// # Errors
+    /// As [`Session::executor`] and [`Executor::run`]; a session in [`Mode::Backbone`] has no
+    /// logits and returns an empty vector.
+    pub fn classify(&mut self, batch: usize, image: ImageSize, pixels: &[f32]) -> Result<Vec<f32>> {
+        let executor = self.executor(batch, image)?;
+        executor.run(pixels)?;
+        Ok(executor.output("logits").unwrap_or_default())
+    }
+
+    /// The four feature maps of `pixels` [batch, in_chans, H, W], normalised. Empty in
+    /// [`Mode::Classify`].
+    ///
+    /// # Errors
+    /// As [`Session::executor`] and [`Executor::run`].
+    pub fn features(
+        &mut self,
+        batch: usize,
+        image: ImageSize,
+        pixels: &[f32],
+        layout: MapLayout,
+    ) -> Result<Vec<FeatureMap>> {
+        let patches: Vec<usize> = self.config.stages.iter().map(|s| s.patch_size).collect();
+        let executor = self.executor(batch, image)?;
+        executor.run(pixels)?;
+        let maps = (1..=patches.len()).filter_map(|stage| {
+            let output = executor.plan().output(&format!("feature{stage}"))?;
+            let view = match layout {
+                MapLayout::Nchw => output.view.clone(),
+                MapLayout::Nhwc => output.view.permuted(&[0, 2, 3, 1]),
+            };
+            let shape = view.shape.clone().try_into().ok()?;
+            let stride = patches[..stage].iter().product();
+            Some(FeatureMap { stage, stride, shape, data: executor.read(&view) })
+        });
+        Ok(maps.collect())
+    }
+}
+
+/// The `k` most probable classes of one row of logits with their softmax probabilities, best first;
+/// the lower class index first among equals.
+pub fn top_k(logits: &[f32], k: usize) -> Vec<(usize, f64)> {
+    let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let weights: Vec<f64> = logits.iter().map(|&v| f64::from(v - top).exp()).collect();
+    let total: f64 = weights.iter().sum();
+    let mut classes: Vec<usize> = (0..logits.len()).collect();
+    classes.sort_by(|&a, &b| logits[b].total_cmp(&logits[a]));
+    classes.truncate(k);
+    classes.into_iter().map(|c| (c, weights[c] / total)).collect()
+}
