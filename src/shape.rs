@@ -14,7 +14,10 @@ pub struct ImageSize {
 impl ImageSize {
     /// A square image of `side` × `side` pixels.
     pub const fn square(side: usize) -> Self {
-        Self { height: side, width: side }
+        Self {
+            height: side,
+            width: side,
+        }
     }
 }
 
@@ -29,7 +32,9 @@ impl fmt::Display for ImageSize {
 #[non_exhaustive]
 pub enum ShapeError {
     /// A product of sizes does not fit the address space.
-    #[error("{what}: the product of {factors:?} does not fit in memory on this machine; use a smaller image or batch")]
+    #[error(
+        "{what}: the product of {factors:?} does not fit in memory on this machine; use a smaller image or batch"
+    )]
     Overflow {
         /// What was being counted.
         what: &'static str,
@@ -49,5 +54,8 @@ pub fn elements(what: &'static str, factors: &[usize]) -> Result<usize, ShapeErr
         .iter()
         .try_fold(1usize, |n, &f| n.checked_mul(f))
         .filter(|&n| n <= MOST)
-        .ok_or_else(|| ShapeError::Overflow { what, factors: factors.to_vec() })
+        .ok_or_else(|| ShapeError::Overflow {
+            what,
+            factors: factors.to_vec(),
+        })
 }
