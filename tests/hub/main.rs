@@ -263,6 +263,12 @@ fn a_repository_without_preprocessor_is_complete_and_remembered() {
         None
     );
     assert_eq!(server.requests().len(), before);
+    fetch(&client(&server, &cache)).expect("a hit");
+    assert_eq!(
+        server.requests().len(),
+        before + 1,
+        "only the branch is asked for"
+    );
 }
 
 #[test]

@@ -37,6 +37,8 @@ pub(crate) struct Reply {
     pub(crate) body: Vec<u8>,
     /// The connection breaks off after so many bytes of the body.
     pub(crate) cut: Option<usize>,
+    /// No length is announced: the end of the connection is the end of the body.
+    pub(crate) unmeasured: bool,
     /// Wait in the middle of the body.
     pub(crate) stall: Option<Duration>,
 }
@@ -118,8 +120,10 @@ fn serve(mut stream: &TcpStream, log: &Mutex<Vec<Request>>, answer: &dyn Fn(&Req
     let mut head = vec![
         format!("HTTP/1.1 {} X", reply.status),
         "Connection: close".to_owned(),
-        format!("Content-Length: {}", reply.body.len()),
     ];
+    if !reply.unmeasured {
+        head.push(format!("Content-Length: {}", reply.body.len()));
+    }
     head.extend(
         reply
             .headers

@@ -16,23 +16,25 @@ use super::{
 
 #[test]
 fn a_cut_connection_is_taken_up_where_it_broke() {
-    let first = AtomicUsize::new(0);
-    let server = Server::start(move |request| {
-        let mut reply = hub(request);
-        if is_weights(request) && first.fetch_add(1, Ordering::SeqCst) == 0 {
-            reply.cut = Some(500_000);
-        }
-        reply
-    });
-    let cache = cache();
-    assert_fetched(&fetch(&client(&server, &cache)).expect("a download"));
-    let requests = server.requests();
-    let ranges: Vec<_> = requests
-        .iter()
-        .filter(|r| is_weights(r))
-        .map(Request::from)
-        .collect();
-    assert_eq!(ranges, [None, Some(500_000)]);
+    for unmeasured in [false, true] {
+        let first = AtomicUsize::new(0);
+        let server = Server::start(move |request| {
+            let mut reply = hub(request);
+            if is_weights(request) && first.fetch_add(1, Ordering::SeqCst) == 0 {
+                reply.cut = Some(500_000);
+                reply.unmeasured = unmeasured;
+            }
+            reply
+        });
+        assert_fetched(&fetch(&client(&server, &cache())).expect("a download"));
+        let requests = server.requests();
+        let ranges: Vec<_> = requests
+            .iter()
+            .filter(|r| is_weights(r))
+            .map(Request::from)
+            .collect();
+        assert_eq!(ranges, [None, Some(500_000)]);
+    }
 }
 
 #[test]
