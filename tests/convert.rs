@@ -1,6 +1,7 @@
-//! `scripts/convert_pth.py` against checkpoints and safetensors that PyTorch wrote.
+//! `scripts/convert_pth.py` against checkpoints and safetensors that torch wrote.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -27,7 +28,11 @@ impl Python {
                 std::env::var_os("CI").is_none(),
                 "python3 (3.9 or later) is needed for this test"
             );
-            eprintln!("SKIPPED: python3 (3.9 or later) was not found");
+            // Not `eprintln!`, which is captured where a test passes.
+            let _ = writeln!(
+                std::io::stderr(),
+                "SKIPPED: python3 (3.9 or later) was not found"
+            );
         }
         Some(Self {
             command: command?,
@@ -116,7 +121,7 @@ fn both_formats_and_byte_orders_keep_every_bit() {
     for name in ["zip.pth", "zip_big_endian.pth", "legacy.bin"] {
         let said = python.convert(name, &[], "expected.safetensors");
         assert!(
-            said.contains("20 tensors") && !said.contains("skipped"),
+            said.contains("21 tensors") && !said.contains("skipped"),
             "{said}"
         );
     }
@@ -179,6 +184,27 @@ fn an_archive_that_declares_more_than_it_has_is_refused() {
     let Some(python) = Python::find() else { return };
     let reason = python.refuse(&fixture("oversized.pth"), &[]);
     assert!(reason.contains("declare more bytes"), "{reason}");
+}
+
+#[test]
+fn storages_of_another_length_are_refused() {
+    let Some(python) = Python::find() else { return };
+    let reason = python.refuse(&fixture("short.pth"), &["--key", "ema", "--cast", "f32"]);
+    assert!(reason.contains("24 bytes, expected 32"), "{reason}");
+    let reason = python.refuse(&fixture("miscounted.pth"), &[]);
+    assert!(reason.contains("5 elements, expected 4"), "{reason}");
+}
+
+#[test]
+fn a_failed_write_leaves_nothing_behind() {
+    let Some(python) = Python::find() else { return };
+    fs::create_dir(python.output()).expect("a folder in the place of the file");
+    let done = python.run(&fixture("zip.pth"), &[]);
+    assert_eq!(done.status.code(), Some(1));
+    let left = fs::read_dir(python.folder.path())
+        .expect("a folder")
+        .count();
+    assert_eq!(left, 1, "a temporary file was left");
 }
 
 #[test]
