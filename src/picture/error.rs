@@ -17,6 +17,14 @@ pub enum PictureError {
         /// What the system said.
         source: io::Error,
     },
+    /// A picture cannot be written.
+    #[error("{}: cannot be written ({source}); check the folder and its permissions", path.display())]
+    Write {
+        /// Path of the file.
+        path: std::path::PathBuf,
+        /// What the encoder or the system said.
+        source: image::ImageError,
+    },
     /// The path is a directory.
     #[error("{name}: is a directory; give the path of one JPEG or PNG file")]
     Directory {

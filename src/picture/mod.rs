@@ -5,12 +5,14 @@
 //! 13.0, so the only stage that can differ from a Python pipeline is the decoding of JPEG files,
 //! where decoders are free to round differently (a few levels of 255).
 
+mod components;
 mod decode;
 mod error;
 mod header;
 mod prepare;
 mod resize;
 
+pub use components::principal_colours;
 pub use error::PictureError;
 pub use prepare::{output_size, prepare, prepare_into};
 
