@@ -17,6 +17,16 @@ pub enum Error {
     /// Sizes that do not fit each other, the model or the address space.
     #[error(transparent)]
     Shape(#[from] ShapeError),
+    /// A pixel that is no number.
+    #[error(
+        "the input holds {value} at index {index}; expected finite values, check how the image was normalised"
+    )]
+    NonFiniteInput {
+        /// First such index in the flat input.
+        index: usize,
+        /// What stands there.
+        value: f32,
+    },
     /// A weights file that is damaged or does not belong to the model.
     #[error(transparent)]
     Weights(#[from] WeightsError),

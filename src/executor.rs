@@ -33,7 +33,10 @@ impl Params {
             let to = &mut block.as_mut_slice()[param.offset..param.offset + param.len()];
             CpuTarget::lay_out(param, &values, to);
         }
-        Ok(Arc::new(Self { layout: plan.params.clone(), block }))
+        Ok(Arc::new(Self {
+            layout: plan.params.clone(),
+            block,
+        }))
     }
 
     /// Random parameters for measuring: uniform with standard deviation 0.02, LayerNorm weights 1,
@@ -49,11 +52,12 @@ impl Params {
             values.fill(if norm_weight { 1.0 } else { 0.0 });
             if param.shape.len() > 1 {
                 for v in values {
-                    // xorshift32 (Marsaglia 2003)
+                    // xorshift32 (Marsaglia 2003); its upper 24 bits as a number in [-1, 1)
                     state ^= state << 13;
                     state ^= state >> 17;
                     state ^= state << 5;
-                    *v = (f64::from(state) / f64::from(u32::MAX) * 2.0 - 1.0) as f32 * BOUND;
+                    let unit = (state >> 8) as f32 / 8_388_608.0 - 1.0;
+                    *v = unit * BOUND;
                 }
             }
             Ok::<_, Error>(())
@@ -70,6 +74,7 @@ pub struct Executor {
     target: CpuTarget,
     workspace: Block,
     lanes: Lanes,
+    check_finite: bool,
 }
 
 impl Executor {
@@ -90,7 +95,20 @@ impl Executor {
             workspace: workspace.as_mut_slice(),
         };
         target.set_up(&plan, &mut memory, &lanes);
-        Ok(Self { plan, params, target, workspace, lanes })
+        Ok(Self {
+            plan,
+            params,
+            target,
+            workspace,
+            lanes,
+            check_finite: false,
+        })
+    }
+
+    /// Whether [`Executor::run`] refuses an input with NaN or infinite values; off at first, as it
+    /// reads the whole input once more.
+    pub fn set_check_finite(&mut self, on: bool) {
+        self.check_finite = on;
     }
 
     /// The plan.
@@ -101,7 +119,8 @@ impl Executor {
     /// Runs the forward pass on `input`; results stay readable until the next run.
     ///
     /// # Errors
-    /// [`ShapeError::Input`] where `input` does not have the planned length.
+    /// [`ShapeError::Input`] where `input` does not have the planned length;
+    /// [`Error::NonFiniteInput`] if asked for by [`Executor::set_check_finite`].
     pub fn run(&mut self, input: &[f32]) -> Result<()> {
         self.run_observed(input, &mut |_| ())
     }
@@ -111,10 +130,25 @@ impl Executor {
     ///
     /// # Errors
     /// As [`Executor::run`].
-    pub fn run_observed(&mut self, input: &[f32], after: &mut (dyn FnMut(usize) + Send)) -> Result<()> {
+    pub fn run_observed(
+        &mut self,
+        input: &[f32],
+        after: &mut (dyn FnMut(usize) + Send),
+    ) -> Result<()> {
         let expected = self.plan.input_len;
         if input.len() != expected {
-            return Err(ShapeError::Input { found: input.len(), expected }.into());
+            return Err(ShapeError::Input {
+                found: input.len(),
+                expected,
+            }
+            .into());
+        }
+        if let (true, Some(index)) = (self.check_finite, input.iter().position(|v| !v.is_finite()))
+        {
+            return Err(Error::NonFiniteInput {
+                index,
+                value: input[index],
+            });
         }
         let mut memory = Memory {
             buffers: &self.plan.buffers,

@@ -5,10 +5,10 @@ mod error;
 pub mod executor;
 #[cfg(feature = "hub")]
 pub mod hub;
-#[cfg(feature = "picture")]
-pub mod picture;
 pub mod model;
 mod ops;
+#[cfg(feature = "picture")]
+pub mod picture;
 pub mod plan;
 pub mod session;
 pub mod shape;

@@ -55,13 +55,25 @@ enum Source {
 impl Session {
     /// A session on the parameters of `weights`, which must have been loaded for the same `mode`.
     pub fn new(config: PvtConfig, mode: Mode, weights: Weights, target: CpuTarget) -> Self {
-        Self { config, mode, params: Source::File(Box::new(weights)), target, latest: None }
+        Self {
+            config,
+            mode,
+            params: Source::File(Box::new(weights)),
+            target,
+            latest: None,
+        }
     }
 
     /// A session on random parameters, for measuring: uniform with standard deviation 0.02, norms
     /// at identity. The same on every machine.
     pub fn random(config: PvtConfig, mode: Mode, target: CpuTarget) -> Self {
-        Self { config, mode, params: Source::Random, target, latest: None }
+        Self {
+            config,
+            mode,
+            params: Source::Random,
+            target,
+            latest: None,
+        }
     }
 
     /// The model.
@@ -128,7 +140,12 @@ impl Session {
             };
             let shape = view.shape.clone().try_into().ok()?;
             let stride = patches[..stage].iter().product();
-            Some(FeatureMap { stage, stride, shape, data: executor.read(&view) })
+            Some(FeatureMap {
+                stage,
+                stride,
+                shape,
+                data: executor.read(&view),
+            })
         });
         Ok(maps.collect())
     }
@@ -143,5 +160,8 @@ pub fn top_k(logits: &[f32], k: usize) -> Vec<(usize, f64)> {
     let mut classes: Vec<usize> = (0..logits.len()).collect();
     classes.sort_by(|&a, &b| logits[b].total_cmp(&logits[a]));
     classes.truncate(k);
-    classes.into_iter().map(|c| (c, weights[c] / total)).collect()
+    classes
+        .into_iter()
+        .map(|c| (c, weights[c] / total))
+        .collect()
 }

@@ -52,7 +52,9 @@ pub enum ShapeError {
         expected: usize,
     },
     /// The caller's input does not have the planned length.
-    #[error("the input holds {found} f32 values, the plan reads {expected}; plan for this batch and image size")]
+    #[error(
+        "the input holds {found} f32 values, the plan reads {expected}; plan for this batch and image size"
+    )]
     Input {
         /// Values given.
         found: usize,

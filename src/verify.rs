@@ -113,9 +113,8 @@ pub fn tolerance(dtype: DType, tensor: &str) -> f64 {
 /// had. Tensors out of tolerance are not an error: see [`Report::pass`].
 pub fn verify(options: &VerifyOptions) -> Result<Report> {
     let target = options.target.open(options.dtype, options.threads)?;
-    let file = |own: &Option<PathBuf>, name: &str| {
-        own.clone().unwrap_or_else(|| options.case.join(name))
-    };
+    let file =
+        |own: &Option<PathBuf>, name: &str| own.clone().unwrap_or_else(|| options.case.join(name));
     let config = PvtConfig::from_file(file(&options.config, "config.json"))?;
     let reference = TensorFile::open(options.case.join("reference.safetensors"))?;
     let weights_path = file(&options.weights, "model.safetensors");
@@ -126,22 +125,32 @@ pub fn verify(options: &VerifyOptions) -> Result<Report> {
     let weights = load(Mode::Classify)?;
     let scheme = weights.scheme().to_string();
     for trace in [true, false] {
-        produced.run(&config, PlanSpec { trace, ..spec }, &weights, &target, &pixels)?;
+        produced.run(
+            &config,
+            PlanSpec { trace, ..spec },
+            &weights,
+            &target,
+            &pixels,
+        )?;
     }
     if let Some(labels) = reference.get("labels") {
         let labels = labels.to_i64()?;
         for logits in produced.0.get("logits").cloned().unwrap_or_default() {
-            let loss = loss::cross_entropy(&logits.1, &labels).ok_or_else(|| VerifyError::Input {
-                file: reference.name().to_owned(),
-                tensor: "labels",
-                found: format!("{labels:?}"),
-                expected: format!("{} classes in 0..{}", spec.batch, config.num_classes),
-            })?;
+            let loss =
+                loss::cross_entropy(&logits.1, &labels).ok_or_else(|| VerifyError::Input {
+                    file: reference.name().to_owned(),
+                    tensor: "labels",
+                    found: format!("{labels:?}"),
+                    expected: format!("{} classes in 0..{}", spec.batch, config.num_classes),
+                })?;
             #[expect(clippy::cast_possible_truncation, reason = "the loss is stored in f32")]
             produced.add("loss".to_owned(), vec![1], vec![loss as f32]);
         }
     }
-    let backbone = PlanSpec { mode: Mode::Backbone, ..spec };
+    let backbone = PlanSpec {
+        mode: Mode::Backbone,
+        ..spec
+    };
     produced.run(&config, backbone, &load(Mode::Backbone)?, &target, &pixels)?;
     report(options, scheme, &reference, &produced)
 }
@@ -154,7 +163,9 @@ fn input(reference: &TensorFile, config: &PvtConfig) -> Result<(PlanSpec, Vec<f3
         found,
         expected: format!("[batch, {}, height, width]", config.in_chans),
     };
-    let pixels = reference.get("pixel_values").ok_or_else(|| wrong("missing".to_owned()))?;
+    let pixels = reference
+        .get("pixel_values")
+        .ok_or_else(|| wrong("missing".to_owned()))?;
     match *pixels.shape {
         [batch, channels, height, width] if channels == config.in_chans => {
             let spec = PlanSpec::infer(batch, ImageSize { height, width }, Mode::Classify);
@@ -166,7 +177,10 @@ fn input(reference: &TensorFile, config: &PvtConfig) -> Result<(PlanSpec, Vec<f3
 
 /// Everything the runs gave, under reference names; several values where several runs gave one.
 #[derive(Default)]
-struct Produced(BTreeMap<String, Vec<(Vec<usize>, Vec<f32>)>>);
+struct Produced(BTreeMap<String, Vec<Values>>);
+
+/// Shape and elements of a tensor.
+type Values = (Vec<usize>, Vec<f32>);
 
 impl Produced {
     fn add(&mut self, name: String, shape: Vec<usize>, values: Vec<f32>) {
@@ -212,13 +226,25 @@ fn report(
         };
         let exact = want.to_f32()?;
         let distances = found.iter().map(|(shape, values)| {
-            if shape == want.shape { distance(values, &exact) } else { (f64::INFINITY, f64::INFINITY) }
+            if shape == want.shape {
+                distance(values, &exact)
+            } else {
+                (f64::INFINITY, f64::INFINITY)
+            }
         });
-        let (rel_l2, max_abs) = distances.fold((0.0f64, 0.0f64), |a, b| (a.0.max(b.0), a.1.max(b.1)));
+        let (rel_l2, max_abs) =
+            distances.fold((0.0f64, 0.0f64), |a, b| (a.0.max(b.0), a.1.max(b.1)));
         let tolerance = tolerance(options.dtype, name);
         let pass = rel_l2 <= tolerance;
         let shape = want.shape.to_vec();
-        tensors.push(TensorReport { name: name.to_owned(), shape, rel_l2, max_abs, tolerance, pass });
+        tensors.push(TensorReport {
+            name: name.to_owned(),
+            shape,
+            rel_l2,
+            max_abs,
+            tolerance,
+            pass,
+        });
     }
     Ok(Report {
         case: case_name(&options.case),
@@ -249,6 +275,7 @@ fn distance(found: &[f32], exact: &[f32]) -> (f64, f64) {
 
 fn case_name(case: &Path) -> String {
     let last = case.components().next_back();
-    last.map_or_else(String::new, |c| c.as_os_str().to_string_lossy().into_owned())
+    last.map_or_else(String::new, |c| {
+        c.as_os_str().to_string_lossy().into_owned()
+    })
 }
-

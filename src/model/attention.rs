@@ -6,15 +6,32 @@ use crate::ops::patch_conv::Pixels;
 use crate::plan::{BufferId, Target, View};
 
 /// Heads joined, before the output projection: [B, N, C] from the normalised tokens `a` [B, N, C].
-pub(super) fn forward(net: &mut Net<'_>, stage: &Stage<'_>, label: &str, a: BufferId) -> Result<BufferId> {
+pub(super) fn forward(
+    net: &mut Net<'_>,
+    stage: &Stage<'_>,
+    label: &str,
+    a: BufferId,
+) -> Result<BufferId> {
     let (batch, shape, bias) = (net.spec.batch, stage.shape, net.config.qkv_bias);
     let (n, m, c) = (shape.tokens, shape.keys, shape.channels);
 
-    let q = net.builder.linear(&format!("{label}.q"), a, (batch * n, c, c), bias, Target::New)?;
+    let q = net.builder.linear(
+        &format!("{label}.q"),
+        a,
+        (batch * n, c, c),
+        bias,
+        Target::New,
+    )?;
     let kv_tokens = reduced(net, stage, label, a)?;
     net.trace(format!("{label}.kv_tokens"), kv_tokens, &[m, c]);
     let kv_label = format!("{label}.kv");
-    let kv = net.builder.linear(&kv_label, kv_tokens, (batch * m, c, 2 * c), bias, Target::New)?;
+    let kv = net.builder.linear(
+        &kv_label,
+        kv_tokens,
+        (batch * m, c, 2 * c),
+        bias,
+        Target::New,
+    )?;
 
     if net.spec.trace {
         let heads = |buffer, tokens, width, offset| {
@@ -25,10 +42,14 @@ pub(super) fn forward(net: &mut Net<'_>, stage: &Stage<'_>, label: &str, a: Buff
             view.permuted(&[0, 2, 1, 3])
         };
         net.builder.output(format!("{label}.q"), heads(q, n, c, 0));
-        net.builder.output(format!("{label}.k"), heads(kv, m, 2 * c, 0));
-        net.builder.output(format!("{label}.v"), heads(kv, m, 2 * c, c));
+        net.builder
+            .output(format!("{label}.k"), heads(kv, m, 2 * c, 0));
+        net.builder
+            .output(format!("{label}.v"), heads(kv, m, 2 * c, c));
     }
-    let ctx = net.builder.attention(label, (q, kv), (batch, n, m), (shape.heads, shape.head_dim))?;
+    let ctx =
+        net.builder
+            .attention(label, (q, kv), (batch, n, m), (shape.heads, shape.head_dim))?;
     net.trace(format!("{label}.ctx"), ctx, &[n, c]);
     Ok(ctx)
 }
@@ -51,5 +72,7 @@ fn reduced(net: &mut Net<'_>, stage: &Stage<'_>, label: &str, a: BufferId) -> Re
     )?;
     net.trace(format!("{label}.sr_conv"), conv, &[m, c]);
     let eps = net.config.ln_eps.sr;
-    Ok(net.builder.layernorm(&format!("{label}.norm"), conv, (batch * m, c, c), eps)?)
+    Ok(net
+        .builder
+        .layernorm(&format!("{label}.norm"), conv, (batch * m, c, c), eps)?)
 }

@@ -5,16 +5,29 @@ use crate::error::Result;
 use crate::plan::{BufferId, Target};
 
 /// The residual stream after block `j`, [B, N, C].
-pub(super) fn forward(net: &mut Net<'_>, stage: &Stage<'_>, j: usize, x: BufferId) -> Result<BufferId> {
+pub(super) fn forward(
+    net: &mut Net<'_>,
+    stage: &Stage<'_>,
+    j: usize,
+    x: BufferId,
+) -> Result<BufferId> {
     let label = format!("block{}.{j}", stage.number());
     let (n, c) = (stage.shape.tokens, stage.shape.channels);
     let (rows, eps) = (net.spec.batch * n, net.config.ln_eps.block);
 
-    let a = net.builder.layernorm(&format!("{label}.norm1"), x, (rows, c, c), eps)?;
+    let a = net
+        .builder
+        .layernorm(&format!("{label}.norm1"), x, (rows, c, c), eps)?;
     net.trace(format!("{label}.norm1"), a, &[n, c]);
     let attn = format!("{label}.attn");
     let ctx = attention::forward(net, stage, &attn, a)?;
-    let x = add_branch(net, (&format!("{attn}.proj"), &format!("{attn}.out")), ctx, (n, c, c), x)?;
+    let x = add_branch(
+        net,
+        (&format!("{attn}.proj"), &format!("{attn}.out")),
+        ctx,
+        (n, c, c),
+        x,
+    )?;
 
     let y = mlp::forward(net, stage, &label, x)?;
     net.trace(format!("{label}.out"), y, &[n, c]);
@@ -32,9 +45,13 @@ pub(super) fn add_branch(
 ) -> Result<BufferId> {
     let rows = net.spec.batch * n;
     if !net.spec.trace {
-        return Ok(net.builder.linear(label, branch, (rows, inner, c), true, Target::AddTo(x))?);
+        return Ok(net
+            .builder
+            .linear(label, branch, (rows, inner, c), true, Target::AddTo(x))?);
     }
-    let y = net.builder.linear(label, branch, (rows, inner, c), true, Target::New)?;
+    let y = net
+        .builder
+        .linear(label, branch, (rows, inner, c), true, Target::New)?;
     net.trace(out.to_owned(), y, &[n, c]);
     Ok(net.builder.residual(out, (x, y), rows * c)?)
 }

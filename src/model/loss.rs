@@ -3,7 +3,10 @@
 /// Cross-entropy of logits [B, classes] against one class index per image, mean over the batch, in
 /// f64. `None` where `labels` does not have one valid index per row.
 pub fn cross_entropy(logits: &[f32], labels: &[i64]) -> Option<f64> {
-    let classes = logits.len().checked_div(labels.len()).filter(|&c| c > 0 && c * labels.len() == logits.len())?;
+    let classes = logits
+        .len()
+        .checked_div(labels.len())
+        .filter(|&c| c > 0 && c * labels.len() == logits.len())?;
     let mut sum = 0.0;
     for (row, &label) in logits.chunks_exact(classes).zip(labels) {
         let own = f64::from(*row.get(usize::try_from(label).ok()?)?);

@@ -21,7 +21,7 @@ mod stage;
 
 use crate::config::{Mode, PvtConfig, StageConfig, StageShape};
 use crate::error::Result;
-use crate::plan::{Builder, BufferId, Plan, View};
+use crate::plan::{BufferId, Builder, Plan, View};
 use crate::shape::{ImageSize, ShapeError, elements};
 
 /// The sizes a plan is made for.
@@ -41,7 +41,12 @@ pub struct PlanSpec {
 impl PlanSpec {
     /// Plain inference.
     pub const fn infer(batch: usize, image: ImageSize, mode: Mode) -> Self {
-        Self { batch, image, mode, trace: false }
+        Self {
+            batch,
+            image,
+            mode,
+            trace: false,
+        }
     }
 }
 
@@ -60,13 +65,22 @@ impl Plan {
             return Err(ShapeError::EmptyBatch.into());
         }
         let shapes = config.stage_shapes(spec.image, spec.mode)?;
-        let mut net = Net { builder: Builder::new(), config, spec };
+        let mut net = Net {
+            builder: Builder::new(),
+            config,
+            spec,
+        };
         let ImageSize { height, width } = spec.image;
         let pixels = elements("input", &[spec.batch, config.in_chans, height, width])?;
         let mut x = net.builder.input(pixels);
         let mut grid = (height, width);
         for (index, shape) in shapes.iter().enumerate() {
-            let stage = Stage { index, config: &config.stages[index], shape, in_grid: grid };
+            let stage = Stage {
+                index,
+                config: &config.stages[index],
+                shape,
+                in_grid: grid,
+            };
             x = stage::forward(&mut net, &stage, x)?;
             grid = shape.grid;
         }

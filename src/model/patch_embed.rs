@@ -23,16 +23,23 @@ pub(super) fn forward(net: &mut Net<'_>, stage: &Stage<'_>, x: BufferId) -> Resu
     )?;
     let label = format!("patch_embed{s}.norm");
     let eps = net.config.ln_eps.patch_embed;
-    let normed = net.builder.layernorm(&label, conv, (batch * tokens, c, c), eps)?;
+    let normed = net
+        .builder
+        .layernorm(&label, conv, (batch * tokens, c, c), eps)?;
     net.trace(format!("patch_embed{s}.tokens"), normed, &[tokens, c]);
 
     let class_token = stage.has_class_token(net.spec.mode).then_some("cls_token");
     let label = format!("pos_embed{s}");
     let native = net.config.native_grid(stage.index);
-    let y = net.builder.pos_embed(&label, normed, (batch, c), (native, grid), class_token)?;
+    let y = net
+        .builder
+        .pos_embed(&label, normed, (batch, c), (native, grid), class_token)?;
     let tokens = stage.shape.tokens;
     if let (true, Some(table)) = (net.spec.trace, net.builder.resized(&label)) {
-        net.builder.output(format!("{label}.resized"), View::contiguous(table, &[1, tokens, c]));
+        net.builder.output(
+            format!("{label}.resized"),
+            View::contiguous(table, &[1, tokens, c]),
+        );
     }
     net.trace(format!("stage{s}.input"), y, &[tokens, c]);
     Ok(y)

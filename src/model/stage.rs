@@ -21,7 +21,8 @@ pub(super) fn forward(net: &mut Net<'_>, stage: &Stage<'_>, x: BufferId) -> Resu
             shape: vec![net.spec.batch, c, h, w],
             strides: vec![t * c, 1, w * c, c],
         };
-        net.builder.output(format!("feature{}", stage.number()), view);
+        net.builder
+            .output(format!("feature{}", stage.number()), view);
     }
     Ok(x)
 }

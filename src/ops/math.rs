@@ -38,11 +38,27 @@ pub(crate) fn exp(x: f32) -> f32 {
     let p = p.mul_add(r, 1.666_666_5e-1);
     let p = p.mul_add(r, 0.5);
     let e = p.mul_add(r * r, r) + 1.0;
-    let power = f32::from_bits(1f32.to_bits().wrapping_add(shifted.to_bits() << MANTISSA_BITS));
+    let power = f32::from_bits(
+        1f32.to_bits()
+            .wrapping_add(shifted.to_bits() << MANTISSA_BITS),
+    );
     e * power
 }
 
-/// GELU(x) = x·Φ(x) with the exact (erf) Φ; relative error below 1e-6 down to the far negative tail.
+/// 1/x for normal x > 0, relative error below 2e-7: a first guess from the exponent bits, then three
+/// Newton steps r ← r + r·(1 − x·r), each squaring the error (at most 13 % at first). A vector division
+/// takes as long as the whole rest of [`gelu`].
+#[inline(always)]
+fn reciprocal(x: f32) -> f32 {
+    const GUESS: u32 = 0x7EF3_11C7;
+    let mut r = f32::from_bits(GUESS.wrapping_sub(x.to_bits()));
+    for _ in 0..3 {
+        r = r.mul_add((-x).mul_add(r, 1.0), r);
+    }
+    r
+}
+
+/// GELU(x) = x·Φ(x) with the exact (erf) Φ; relative error below 6e-7 for x > -3 and 5e-6 for x > -12.
 ///
 /// Φ(-a) = e^(-a²/2)·g(a) for a ≥ 0, where g(a) = erfcx(a/√2)/2 is a degree-9 polynomial without
 /// constant term in t = 1/(1 + 0.21·a), fitted for relative error (1.6e-8) on 0 ≤ a ≤ 14. Working
@@ -50,7 +66,7 @@ pub(crate) fn exp(x: f32) -> f32 {
 #[inline(always)]
 pub(crate) fn gelu(x: f32) -> f32 {
     let a = x.abs();
-    let t = 1.0 / a.mul_add(0.21, 1.0);
+    let t = reciprocal(a.mul_add(0.21, 1.0));
     let p = t.mul_add(-7.165_633e-2, 2.835_886_8e-1);
     let p = p.mul_add(t, -3.302_536e-1);
     let p = p.mul_add(t, 3.494_012_7e-1);
@@ -73,7 +89,12 @@ pub(crate) fn gelu_all(values: &mut [f32]) {
 
 /// Folds `f` over a row in [`LANES`] interleaved accumulators, then joins those pairwise.
 #[inline(always)]
-fn reduce(row: &[f32], start: f32, f: impl Fn(f32, f32) -> f32, join: impl Fn(f32, f32) -> f32) -> f32 {
+fn reduce(
+    row: &[f32],
+    start: f32,
+    f: impl Fn(f32, f32) -> f32,
+    join: impl Fn(f32, f32) -> f32,
+) -> f32 {
     let mut lanes = [start; LANES];
     let (chunks, rest) = row.as_chunks::<LANES>();
     for chunk in chunks {
@@ -103,7 +124,12 @@ pub(crate) fn sum(row: &[f32]) -> f32 {
 /// Σ (row - mean)²
 #[inline(always)]
 pub(crate) fn sum_of_squares_about(row: &[f32], mean: f32) -> f32 {
-    reduce(row, 0.0, |a, v| (v - mean).mul_add(v - mean, a), |a, b| a + b)
+    reduce(
+        row,
+        0.0,
+        |a, v| (v - mean).mul_add(v - mean, a),
+        |a, b| a + b,
+    )
 }
 
 /// max row; negative infinity for an empty row
@@ -114,15 +140,25 @@ pub(crate) fn max(row: &[f32]) -> f32 {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "these values are exact")]
 mod tests {
     use super::{exp, gelu};
 
+    #[expect(clippy::cast_possible_truncation, reason = "rounding is the purpose")]
+    fn narrow(x: f64) -> f32 {
+        x as f32
+    }
+
     /// Relative error against the float64 libm value, over a dense sweep.
-    fn worst(range: std::ops::Range<f64>, ours: impl Fn(f32) -> f32, exact: impl Fn(f64) -> f64) -> f64 {
+    fn worst(
+        range: std::ops::Range<f64>,
+        ours: impl Fn(f32) -> f32,
+        exact: impl Fn(f64) -> f64,
+    ) -> f64 {
         let steps = 200_000;
         (0..steps)
             .map(|i| range.start + (range.end - range.start) * f64::from(i) / f64::from(steps))
-            .map(|x| x as f32)
+            .map(narrow)
             .map(|x| (f64::from(ours(x)) / exact(f64::from(x)) - 1.0).abs())
             .fold(0.0, f64::max)
     }
@@ -135,12 +171,13 @@ mod tests {
     #[test]
     fn gelu_keeps_its_relative_precision_in_the_tail() {
         let exact = |x: f64| 0.5 * x * libm::erfc(-x / std::f64::consts::SQRT_2);
-        assert!(worst(0.001..20.0, gelu, exact) < 3e-7);
-        assert!(worst(-3.0..-0.001, gelu, exact) < 1e-6);
-        assert!(worst(-12.0..-3.0, gelu, exact) < 6e-6, "the rounding of a² grows with a²/2");
-        assert_eq!(gelu(0.0), 0.0);
+        // roundings of t, the polynomial, the exponential and the products, about ten of 6e-8 …
+        assert!(worst(0.001..20.0, gelu, exact) < 6e-7);
+        assert!(worst(-3.0..-0.001, gelu, exact) < 6e-7);
+        // … and that of a², which the exponential multiplies by a²/2 = 72
+        assert!(worst(-12.0..-3.0, gelu, exact) < 5e-6);
+        assert!(gelu(0.0) == 0.0 && gelu(40.0) == 40.0);
         assert!(gelu(f32::NAN).is_nan());
-        assert_eq!(gelu(40.0), 40.0);
         assert!(gelu(-40.0).abs() < 1e-36);
     }
 }

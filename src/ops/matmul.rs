@@ -19,9 +19,11 @@ use rayon::prelude::*;
 /// Columns of a packed weight panel: four 512-bit registers, the widest block of the AVX-512 kernel.
 pub(crate) const PANEL: usize = 64;
 
-/// Rows of one call: a multiple of the kernel's 6 rows, and not above the 8·6 rows from which the
-/// crate copies the panel first.
-const ROWS: usize = 48;
+/// Rows that the AVX-512 kernel takes at a time.
+const KERNEL_ROWS: usize = 6;
+
+/// Rows of one call: above 8 times the kernel's rows the crate would copy the panel first.
+const ROWS: usize = 8 * KERNEL_ROWS;
 
 /// A read-only row-major matrix; rows are `stride` elements apart, elements of a row adjacent.
 #[derive(Clone, Copy)]
@@ -39,12 +41,25 @@ fn fits(rows: usize, cols: usize, stride: usize, len: usize) -> bool {
 
 impl<'a> Mat<'a> {
     pub(crate) fn new(data: &'a [f32], rows: usize, cols: usize, stride: usize) -> Self {
-        assert!(fits(rows, cols, stride, data.len()), "matrix exceeds its buffer");
-        Self { data, rows, cols, stride }
+        assert!(
+            fits(rows, cols, stride, data.len()),
+            "matrix exceeds its buffer"
+        );
+        Self {
+            data,
+            rows,
+            cols,
+            stride,
+        }
     }
 
     fn rows(self, first: usize, count: usize) -> Self {
-        Self::new(&self.data[first * self.stride..], count, self.cols, self.stride)
+        Self::new(
+            &self.data[first * self.stride..],
+            count,
+            self.cols,
+            self.stride,
+        )
     }
 }
 
@@ -59,8 +74,17 @@ pub(crate) struct MatMut<'a> {
 
 impl<'a> MatMut<'a> {
     pub(crate) fn new(data: &'a mut [f32], rows: usize, cols: usize, stride: usize) -> Self {
-        assert!(cols <= stride && fits(rows, cols, stride, data.len()), "matrix exceeds its buffer");
-        Self { first: data.as_mut_ptr(), rows, cols, stride, owner: PhantomData }
+        assert!(
+            cols <= stride && fits(rows, cols, stride, data.len()),
+            "matrix exceeds its buffer"
+        );
+        Self {
+            first: data.as_mut_ptr(),
+            rows,
+            cols,
+            stride,
+            owner: PhantomData,
+        }
     }
 
     pub(crate) fn rows(&self) -> usize {
@@ -85,7 +109,13 @@ impl<'a> MatMut<'a> {
         assert!(row + rows <= self.rows && col + cols <= self.cols);
         // SAFETY: the offset is that of an element of this matrix, or one past its last row.
         let first = unsafe { self.first.add(row * self.stride + col) };
-        MatMut { first, rows, cols, stride: self.stride, owner: PhantomData }
+        MatMut {
+            first,
+            rows,
+            cols,
+            stride: self.stride,
+            owner: PhantomData,
+        }
     }
 }
 
@@ -108,7 +138,11 @@ pub(crate) fn product(x: Mat<'_>, w: Mat<'_>, mut y: MatMut<'_>, write: Write) {
     while first < y.rows {
         let left = y.rows - first;
         // never leave a single row for the last call: it would take the crate's vector path
-        let rows = if left == ROWS + 1 { ROWS - 6 } else { left.min(ROWS) };
+        let rows = if left == ROWS + 1 {
+            ROWS - KERNEL_ROWS
+        } else {
+            left.min(ROWS)
+        };
         let x = x.rows(first, rows);
         let mut y = y.block(first, rows, 0, w.cols);
         if rows == 1 {
@@ -116,7 +150,16 @@ pub(crate) fn product(x: Mat<'_>, w: Mat<'_>, mut y: MatMut<'_>, write: Write) {
             let mut pair = [0f32; 2 * PANEL];
             pair[..y.cols].copy_from_slice(y.row(0));
             pair[PANEL..PANEL + y.cols].copy_from_slice(y.row(0));
-            call(Mat { rows: 2, stride: 0, ..x }, w, &MatMut::new(&mut pair, 2, w.cols, PANEL), write);
+            call(
+                Mat {
+                    rows: 2,
+                    stride: 0,
+                    ..x
+                },
+                w,
+                &MatMut::new(&mut pair, 2, w.cols, PANEL),
+                write,
+            );
             y.row(0).copy_from_slice(&pair[..w.cols]);
         } else {
             call(x, w, &y, write);
@@ -129,8 +172,15 @@ pub(crate) fn product(x: Mat<'_>, w: Mat<'_>, mut y: MatMut<'_>, write: Write) {
 fn column(x: Mat<'_>, w: Mat<'_>, y: &mut MatMut<'_>, write: Write) {
     for r in 0..y.rows {
         let row = &x.data[r * x.stride..][..x.cols];
-        let start = if write == Write::Add { y.row(r)[0] } else { 0.0 };
-        y.row(r)[0] = row.iter().zip(w.data.iter().step_by(w.stride)).fold(start, |s, (a, b)| s + a * b);
+        let start = if write == Write::Add {
+            y.row(r)[0]
+        } else {
+            0.0
+        };
+        y.row(r)[0] = row
+            .iter()
+            .zip(w.data.iter().step_by(w.stride))
+            .fold(start, |s, (a, b)| s + a * b);
     }
 }
 
@@ -175,14 +225,22 @@ pub(crate) struct Panels<'a> {
 
 impl<'a> Panels<'a> {
     pub(crate) fn new(data: &'a [f32], inner: usize, cols: usize) -> Self {
-        assert!(data.len() == inner * cols, "packed weights have the wrong size");
+        assert!(
+            data.len() == inner * cols,
+            "packed weights have the wrong size"
+        );
         Self { data, inner, cols }
     }
 
     /// Rows `first..first + count` of the panel that starts at column `col`.
     fn panel(self, col: usize, first: usize, count: usize) -> Mat<'a> {
         let width = PANEL.min(self.cols - col);
-        Mat::new(&self.data[col * self.inner + first * width..], count, width, width)
+        Mat::new(
+            &self.data[col * self.inner + first * width..],
+            count,
+            width,
+            width,
+        )
     }
 
     /// y += x·w[k0.., col0..]: x [rows, inner'] against `inner'` rows of w from `k0`, for the
@@ -220,24 +278,26 @@ pub(crate) struct Tile {
 
 impl Tile {
     /// Tiling of a [rows, inner] × [inner, cols] product: at least sixteen tasks where the shape
-    /// has them, and the weights of one task within half a megabyte, so that they stay in a
-    /// core's L2 cache while its rows pass. Depends on the shape alone.
+    /// has them, rows shared out evenly in sixes, and the weights of one task within half a
+    /// megabyte, so that they stay in a core's L2 cache while its rows pass. Depends on the shape
+    /// alone.
     pub(crate) fn of(rows: usize, inner: usize, cols: usize) -> Self {
         const TASKS: usize = 16;
         const WEIGHTS: usize = 128 * 1024;
-        let mut tile = Self {
-            rows: rows.min(4 * ROWS),
-            cols: (WEIGHTS / inner / PANEL * PANEL).clamp(PANEL, cols.next_multiple_of(PANEL)),
-        };
-        let tasks = |t: Self| rows.div_ceil(t.rows) * cols.div_ceil(t.cols);
-        while tasks(tile) < TASKS && (tile.cols > PANEL || tile.rows > ROWS) {
-            if tile.cols > PANEL && (tile.cols > tile.rows || tile.rows <= ROWS) {
+        let most = (WEIGHTS / inner / PANEL * PANEL).clamp(PANEL, cols.next_multiple_of(PANEL));
+        let (mut row_tiles, mut tile) = (rows.div_ceil(4 * ROWS), Self { rows, cols: most });
+        loop {
+            tile.rows = rows.div_ceil(row_tiles).next_multiple_of(KERNEL_ROWS);
+            let tasks = rows.div_ceil(tile.rows) * cols.div_ceil(tile.cols);
+            if tasks >= TASKS || (tile.cols <= PANEL && tile.rows <= 2 * ROWS) {
+                return tile;
+            }
+            if tile.cols > PANEL && (tile.cols > tile.rows || tile.rows <= 2 * ROWS) {
                 tile.cols = (tile.cols / 2).next_multiple_of(PANEL);
             } else {
-                tile.rows = (tile.rows / 2).next_multiple_of(ROWS);
+                row_tiles *= 2;
             }
         }
-        tile
     }
 }
 
@@ -257,20 +317,23 @@ pub(crate) fn par_tiles(
     let row_tiles = rows.div_ceil(tile.rows);
     let shared = Shared(y.as_mut_ptr());
     let shared = &shared;
-    (0..row_tiles * cols.div_ceil(tile.cols)).into_par_iter().with_max_len(1).for_each(|i| {
-        let (row0, col0) = (i % row_tiles * tile.rows, i / row_tiles * tile.cols);
-        let whole: &Shared = shared;
-        // SAFETY: (row0, col0) is an element of y.
-        let first = unsafe { whole.0.add(row0 * cols + col0) };
-        let block = MatMut {
-            first,
-            rows: tile.rows.min(rows - row0),
-            cols: tile.cols.min(cols - col0),
-            stride: cols,
-            owner: PhantomData, // y stays borrowed until all tasks are done
-        };
-        f(row0, col0, block);
-    });
+    (0..row_tiles * cols.div_ceil(tile.cols))
+        .into_par_iter()
+        .with_max_len(1)
+        .for_each(|i| {
+            let (row0, col0) = (i % row_tiles * tile.rows, i / row_tiles * tile.cols);
+            let whole: &Shared = shared;
+            // SAFETY: (row0, col0) is an element of y.
+            let first = unsafe { whole.0.add(row0 * cols + col0) };
+            let block = MatMut {
+                first,
+                rows: tile.rows.min(rows - row0),
+                cols: tile.cols.min(cols - col0),
+                stride: cols,
+                owner: PhantomData, // y stays borrowed until all tasks are done
+            };
+            f(row0, col0, block);
+        });
 }
 
 #[cfg(test)]
@@ -278,20 +341,32 @@ mod tests {
     use super::{Mat, MatMut, PANEL, Panels, Tile, Write, pack, product};
 
     fn ramp(n: usize, seed: usize) -> Vec<f32> {
-        (0..n).map(|i| ((i * 7919 + seed * 104_729) % 1009) as f32 / 504.5 - 1.0).collect()
+        (0..n)
+            .map(|i| ((i * 7919 + seed * 104_729) % 1009) as f32 / 504.5 - 1.0)
+            .collect()
     }
 
     #[test]
     fn packed_product_matches_float64_at_awkward_sizes() {
-        for (rows, inner, cols) in
-            [(1, 5, 3), (2, 48, 64), (49, 64, 65), (97, 513, 130), (50, 1030, 10), (7, 3, 1)]
-        {
+        for (rows, inner, cols) in [
+            (1, 5, 3),
+            (2, 48, 64),
+            (49, 64, 65),
+            (97, 513, 130),
+            (50, 1030, 10),
+            (7, 3, 1),
+        ] {
             let (x, w) = (ramp(rows * inner, 1), ramp(cols * inner, 2));
             let mut packed = vec![0.0; w.len()];
             pack(&w, inner, |k| k, &mut packed);
             let mut y = vec![0.5; rows * cols];
             let mut block = MatMut::new(&mut y, rows, cols, cols);
-            Panels::new(&packed, inner, cols).add_product(0, 0, Mat::new(&x, rows, inner, inner), &mut block);
+            Panels::new(&packed, inner, cols).add_product(
+                0,
+                0,
+                Mat::new(&x, rows, inner, inner),
+                &mut block,
+            );
             for r in 0..rows {
                 for c in 0..cols {
                     let exact = 0.5
@@ -299,7 +374,10 @@ mod tests {
                             .map(|k| f64::from(x[r * inner + k]) * f64::from(w[c * inner + k]))
                             .sum::<f64>();
                     let found = f64::from(y[r * cols + c]);
-                    assert!((found - exact).abs() < 2e-4, "{rows}x{inner}x{cols} at {r},{c}: {found} {exact}");
+                    assert!(
+                        (found - exact).abs() < 2e-4,
+                        "{rows}x{inner}x{cols} at {r},{c}: {found} {exact}"
+                    );
                 }
             }
         }
@@ -320,7 +398,11 @@ mod tests {
                 let all = run(0, rows, write);
                 for (first, count) in [(0, 1), (98, 1), (50, 49), (3, 2), (1, 97)] {
                     let part = run(first, count, write);
-                    assert_eq!(part, all[first * cols..(first + count) * cols], "{inner} {cols} {first} {count}");
+                    assert_eq!(
+                        part,
+                        all[first * cols..(first + count) * cols],
+                        "{inner} {cols} {first} {count}"
+                    );
                 }
             }
         }
@@ -329,11 +411,35 @@ mod tests {
     #[test]
     fn tiles_cover_the_real_shapes_evenly() {
         for (rows, inner, cols, want) in [
-            (3136, 64, 64, Tile { rows: 192, cols: 64 }),
-            (784, 128, 128, Tile { rows: 96, cols: 64 }),
-            (196, 320, 1280, Tile { rows: 96, cols: 128 }),
-            (50, 512, 2048, Tile { rows: 50, cols: 128 }),
-            (50, 2048, 512, Tile { rows: 50, cols: 64 }),
+            (
+                3136,
+                64,
+                64,
+                Tile {
+                    rows: 186,
+                    cols: 64,
+                },
+            ),
+            (784, 128, 128, Tile { rows: 84, cols: 64 }),
+            (
+                196,
+                320,
+                1280,
+                Tile {
+                    rows: 102,
+                    cols: 128,
+                },
+            ),
+            (
+                50,
+                512,
+                2048,
+                Tile {
+                    rows: 54,
+                    cols: 128,
+                },
+            ),
+            (50, 2048, 512, Tile { rows: 54, cols: 64 }),
         ] {
             assert_eq!(Tile::of(rows, inner, cols), want, "{rows} {inner} {cols}");
         }

@@ -30,20 +30,31 @@ pub fn principal_colours(
     let size = ImageSize { height, width };
     let positions = height * width;
     if channels == 0 || map.len() != positions * channels {
-        return Err(PictureError::RgbLength { size, found: map.len(), expected: positions * channels });
+        return Err(PictureError::RgbLength {
+            size,
+            found: map.len(),
+            expected: positions * channels,
+        });
     }
     let mut mean = vec![0.0; channels];
     for row in map.chunks_exact(channels) {
-        mean.iter_mut().zip(row).for_each(|(m, &v)| *m += f64::from(v) / positions as f64);
+        mean.iter_mut()
+            .zip(row)
+            .for_each(|(m, &v)| *m += f64::from(v) / positions as f64);
     }
-    let centred: Vec<f64> =
-        map.chunks_exact(channels).flat_map(|row| row.iter().zip(&mean).map(|(&v, m)| f64::from(v) - m)).collect();
+    let centred: Vec<f64> = map
+        .chunks_exact(channels)
+        .flat_map(|row| row.iter().zip(&mean).map(|(&v, m)| f64::from(v) - m))
+        .collect();
 
     let mut rgb = vec![0u8; positions * COMPONENTS];
     let mut axes: Vec<Vec<f64>> = Vec::new();
     for component in 0..COMPONENTS.min(channels) {
         let axis = next_axis(&centred, channels, &axes);
-        let along: Vec<f64> = centred.chunks_exact(channels).map(|row| dot(row, &axis)).collect();
+        let along: Vec<f64> = centred
+            .chunks_exact(channels)
+            .map(|row| dot(row, &axis))
+            .collect();
         for (pixel, level) in rgb.chunks_exact_mut(COMPONENTS).zip(levels(&along)) {
             pixel[component] = level;
         }
@@ -59,17 +70,23 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 /// The strongest direction of `rows` orthogonal to `axes`, by power iteration on XᵀX.
 fn next_axis(rows: &[f64], channels: usize, axes: &[Vec<f64>]) -> Vec<f64> {
     // a start that no symmetry of the data is likely to be orthogonal to
-    let mut axis: Vec<f64> = (0..channels).map(|c| 1.0 + (c as f64 * 0.618).fract()).collect();
+    let mut axis: Vec<f64> = (0..channels)
+        .map(|c| 1.0 + (c as f64 * 0.618).fract())
+        .collect();
     for _ in 0..STEPS {
         for known in axes {
             let share = dot(&axis, known);
-            axis.iter_mut().zip(known).for_each(|(a, k)| *a -= share * k);
+            axis.iter_mut()
+                .zip(known)
+                .for_each(|(a, k)| *a -= share * k);
         }
         let length = dot(&axis, &axis).sqrt();
         if length < f64::MIN_POSITIVE {
             return vec![0.0; channels]; // nothing varies in the directions that are left
         }
-        axis.iter_mut().for_each(|a| *a /= length);
+        for a in &mut axis {
+            *a /= length;
+        }
         let mut next = vec![0.0; channels];
         for row in rows.chunks_exact(channels) {
             let along = dot(row, &axis);
@@ -78,8 +95,14 @@ fn next_axis(rows: &[f64], channels: usize, axes: &[Vec<f64>]) -> Vec<f64> {
         axis = next;
     }
     let length = dot(&axis, &axis).sqrt().max(f64::MIN_POSITIVE);
-    let heaviest = axis.iter().copied().max_by(|a, b| a.abs().total_cmp(&b.abs())).unwrap_or(1.0);
-    axis.iter_mut().for_each(|a| *a /= length * heaviest.signum());
+    let heaviest = axis
+        .iter()
+        .copied()
+        .max_by(|a, b| a.abs().total_cmp(&b.abs()))
+        .unwrap_or(1.0);
+    for a in &mut axis {
+        *a /= length * heaviest.signum();
+    }
     axis
 }
 
@@ -88,12 +111,20 @@ fn levels(values: &[f64]) -> impl Iterator<Item = u8> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let last = sorted.len().saturating_sub(1);
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small share of a length")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a small share of a length"
+    )]
     let clipped = (last as f64 * CLIPPED) as usize;
     let (low, high) = (sorted[clipped], sorted[last - clipped]);
     let range = if high > low { high - low } else { 1.0 };
     values.iter().map(move |v| {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 0..=255")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "clamped to 0..=255"
+        )]
         let level = (255.0 * (v - low) / range).round().clamp(0.0, 255.0) as u8;
         level
     })
@@ -124,6 +155,9 @@ impl Picture {
             ExtendedColorType::Rgb8,
             ImageFormat::Png,
         )
-        .map_err(|source| PictureError::Write { path: path.to_owned(), source })
+        .map_err(|source| PictureError::Write {
+            path: path.to_owned(),
+            source,
+        })
     }
 }

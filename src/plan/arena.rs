@@ -60,19 +60,37 @@ mod tests {
             let requests: Vec<Request> = (0..40)
                 .map(|_| {
                     let first = next(30);
-                    Request { len: 1 + next(500), first, last: first + next(8) }
+                    Request {
+                        len: 1 + next(500),
+                        first,
+                        last: first + next(8),
+                    }
                 })
                 .collect();
             let (offsets, total) = place(&requests);
             for (i, a) in requests.iter().enumerate() {
                 assert!(offsets[i] % ALIGN == 0 && offsets[i] + a.len <= total);
                 for (j, b) in requests.iter().enumerate().skip(i + 1) {
-                    let apart = offsets[i] + a.len <= offsets[j] || offsets[j] + b.len <= offsets[i];
-                    assert!(apart || !a.meets(b), "{a:?} at {} and {b:?} at {}", offsets[i], offsets[j]);
+                    let apart =
+                        offsets[i] + a.len <= offsets[j] || offsets[j] + b.len <= offsets[i];
+                    assert!(
+                        apart || !a.meets(b),
+                        "{a:?} at {} and {b:?} at {}",
+                        offsets[i],
+                        offsets[j]
+                    );
                 }
             }
         }
-        let one = |t| Request { len: 64, first: t, last: t };
-        assert_eq!(place(&[one(0), one(1), one(2)]).1, 64, "buffers of different times share one place");
+        let one = |t| Request {
+            len: 64,
+            first: t,
+            last: t,
+        };
+        assert_eq!(
+            place(&[one(0), one(1), one(2)]).1,
+            64,
+            "buffers of different times share one place"
+        );
     }
 }

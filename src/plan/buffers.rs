@@ -95,10 +95,16 @@ impl View {
         for axis in (1..shape.len()).rev() {
             strides[axis - 1] = strides[axis] * shape[axis];
         }
-        Self { buffer, offset: 0, shape: shape.to_vec(), strides }
+        Self {
+            buffer,
+            offset: 0,
+            shape: shape.to_vec(),
+            strides,
+        }
     }
 
     /// The same elements with the axes in another order.
+    #[must_use]
     pub fn permuted(&self, axes: &[usize]) -> Self {
         Self {
             shape: axes.iter().map(|&a| self.shape[a]).collect(),

@@ -48,7 +48,10 @@ impl Builder {
 
     /// Declares what can be read under `name` after a run. The buffer keeps its contents to the end.
     pub fn output(&mut self, name: impl Into<String>, view: View) {
-        self.outputs.push(Output { name: name.into(), view });
+        self.outputs.push(Output {
+            name: name.into(),
+            view,
+        });
     }
 
     /// LayerNorm of `rows` rows of `channels`, `x_stride` elements apart, with parameters
@@ -68,7 +71,19 @@ impl Builder {
         let gamma = self.param(format!("{label}.weight"), &[channels], Order::Vector)?;
         let beta = self.param(format!("{label}.bias"), &[channels], Order::Vector)?;
         let y = self.activation(&[rows, channels])?;
-        self.step(label, LayerNorm { rows, channels, x_stride, eps, x, gamma, beta, y });
+        self.step(
+            label,
+            LayerNorm {
+                rows,
+                channels,
+                x_stride,
+                eps,
+                x,
+                gamma,
+                beta,
+                y,
+            },
+        );
         Ok(y)
     }
 
@@ -85,8 +100,16 @@ impl Builder {
         bias: bool,
         target: Target,
     ) -> Result<BufferId, ShapeError> {
-        self.holds(label, x, elements("input of a linear layer", &[rows, inner])?)?;
-        let weight = self.param(format!("{label}.weight"), &[cols, inner], Order::Matrix { inner })?;
+        self.holds(
+            label,
+            x,
+            elements("input of a linear layer", &[rows, inner])?,
+        )?;
+        let weight = self.param(
+            format!("{label}.weight"),
+            &[cols, inner],
+            Order::Matrix { inner },
+        )?;
         let bias = if bias {
             Some(self.param(format!("{label}.bias"), &[cols], Order::Vector)?)
         } else {
@@ -97,8 +120,24 @@ impl Builder {
             Target::NewGelu => (self.activation(&[rows, cols])?, Epilogue::Gelu),
             Target::AddTo(y) => (y, Epilogue::Accumulate),
         };
-        self.holds(label, y, elements("output of a linear layer", &[rows, cols])?)?;
-        self.step(label, Linear { rows, inner, cols, epilogue, x, weight, bias, y });
+        self.holds(
+            label,
+            y,
+            elements("output of a linear layer", &[rows, cols])?,
+        )?;
+        self.step(
+            label,
+            Linear {
+                rows,
+                inner,
+                cols,
+                epilogue,
+                x,
+                weight,
+                bias,
+                y,
+            },
+        );
         Ok(y)
     }
 
@@ -118,13 +157,31 @@ impl Builder {
         let gamma = self.param(format!("{label}.norm2.weight"), &[channels], Order::Vector)?;
         let beta = self.param(format!("{label}.norm2.bias"), &[channels], Order::Vector)?;
         let (fc1, fc2) = (format!("{label}.mlp.fc1"), format!("{label}.mlp.fc2"));
-        let w1 =
-            self.param(format!("{fc1}.weight"), &[hidden, channels], Order::Matrix { inner: channels })?;
+        let w1 = self.param(
+            format!("{fc1}.weight"),
+            &[hidden, channels],
+            Order::Matrix { inner: channels },
+        )?;
         let b1 = self.param(format!("{fc1}.bias"), &[hidden], Order::Vector)?;
-        let w2 =
-            self.param(format!("{fc2}.weight"), &[channels, hidden], Order::Matrix { inner: hidden })?;
+        let w2 = self.param(
+            format!("{fc2}.weight"),
+            &[channels, hidden],
+            Order::Matrix { inner: hidden },
+        )?;
         let b2 = self.param(format!("{fc2}.bias"), &[channels], Order::Vector)?;
-        let op = Mlp { rows, channels, hidden, eps, x, gamma, beta, w1, b1, w2, b2 };
+        let op = Mlp {
+            rows,
+            channels,
+            hidden,
+            eps,
+            x,
+            gamma,
+            beta,
+            w1,
+            b1,
+            w2,
+            b2,
+        };
         self.step(&format!("{label}.mlp"), op);
         Ok(())
     }
@@ -145,14 +202,30 @@ impl Builder {
         let len = elements("input of a convolution", &[batch, grid.0, grid.1, in_chans])?;
         self.holds(label, x, len)?;
         let order = match pixels {
-            Pixels::Nchw => Order::Matrix { inner: elements("patch", &[in_chans, patch, patch])? },
+            Pixels::Nchw => Order::Matrix {
+                inner: elements("patch", &[in_chans, patch, patch])?,
+            },
             Pixels::Nhwc => Order::ChannelsLast { in_chans, patch },
         };
-        let weight =
-            self.param(format!("{label}.weight"), &[out_chans, in_chans, patch, patch], order)?;
+        let weight = self.param(
+            format!("{label}.weight"),
+            &[out_chans, in_chans, patch, patch],
+            order,
+        )?;
         let bias = self.param(format!("{label}.bias"), &[out_chans], Order::Vector)?;
         let y = self.activation(&[batch, grid.0 / patch, grid.1 / patch, out_chans])?;
-        let op = PatchConv { batch, grid, in_chans, patch, out_chans, pixels, x, weight, bias, y };
+        let op = PatchConv {
+            batch,
+            grid,
+            in_chans,
+            patch,
+            out_chans,
+            pixels,
+            x,
+            weight,
+            bias,
+            y,
+        };
         self.step(label, op);
         Ok(y)
     }
@@ -169,12 +242,30 @@ impl Builder {
         (batch, queries, keys): (usize, usize, usize),
         (heads, head_dim): (usize, usize),
     ) -> Result<BufferId, ShapeError> {
-        self.holds(label, q, elements("queries", &[batch, queries, heads, head_dim])?)?;
-        self.holds(label, kv, elements("keys and values", &[batch, keys, 2, heads, head_dim])?)?;
+        self.holds(
+            label,
+            q,
+            elements("queries", &[batch, queries, heads, head_dim])?,
+        )?;
+        self.holds(
+            label,
+            kv,
+            elements("keys and values", &[batch, keys, 2, heads, head_dim])?,
+        )?;
         let channels = heads * head_dim;
         let scratch = self.activation(&[batch, Attention::scratch_len(keys, channels)])?;
         let y = self.activation(&[batch, queries, channels])?;
-        let op = Attention { batch, queries, keys, heads, head_dim, q, kv, scratch, y };
+        let op = Attention {
+            batch,
+            queries,
+            keys,
+            heads,
+            head_dim,
+            q,
+            kv,
+            scratch,
+            y,
+        };
         self.step(label, op);
         Ok(y)
     }
@@ -203,7 +294,14 @@ impl Builder {
                 elements("position table", &[tokens + class_rows, channels])?,
                 Kind::Persistent,
             );
-            let op = PosResize { class_rows, from: native, to: grid, channels, table, y };
+            let op = PosResize {
+                class_rows,
+                from: native,
+                to: grid,
+                channels,
+                table,
+                y,
+            };
             let resize = self.finished_step(&format!("{label}.resized"), op.into());
             self.setup.push(resize);
             table = y;
@@ -213,7 +311,18 @@ impl Builder {
             None => None,
         };
         let y = self.activation(&[batch, tokens + class_rows, channels])?;
-        self.step(label, PosEmbed { batch, tokens, channels, x, class_token, table, y });
+        self.step(
+            label,
+            PosEmbed {
+                batch,
+                tokens,
+                channels,
+                x,
+                class_token,
+                table,
+                y,
+            },
+        );
         Ok(y)
     }
 
@@ -236,7 +345,10 @@ impl Builder {
 
     /// The table that the latest set-up step wrote, if it is that of `label`.
     pub(crate) fn resized(&self, label: &str) -> Option<BufferId> {
-        let step = self.setup.iter().find(|s| s.label == format!("{label}.resized"))?;
+        let step = self
+            .setup
+            .iter()
+            .find(|s| s.label == format!("{label}.resized"))?;
         step.op.writes().first().copied()
     }
 
@@ -252,7 +364,11 @@ impl Builder {
             *life = (life.0.min(at), life.1.max(at));
         };
         for (at, step) in self.steps.iter().enumerate() {
-            step.op.reads().into_iter().chain(step.op.writes()).for_each(|id| touch(id, at));
+            step.op
+                .reads()
+                .into_iter()
+                .chain(step.op.writes())
+                .for_each(|id| touch(id, at));
         }
         self.outputs.iter().for_each(|o| touch(o.view.buffer, end));
         for (index, (_, kind)) in self.buffers.iter().enumerate() {
@@ -266,23 +382,37 @@ impl Builder {
         let life = |i: usize| lives[i].unwrap_or((0, end));
         let requests: Vec<Request> = in_workspace
             .iter()
-            .map(|&i| Request { len: self.buffers[i].0, first: life(i).0, last: life(i).1 })
+            .map(|&i| Request {
+                len: self.buffers[i].0,
+                first: life(i).0,
+                last: life(i).1,
+            })
             .collect();
         let all: u128 = requests.iter().map(|r| r.len as u128 + 64).sum();
         if all > (isize::MAX / 8).unsigned_abs() as u128 {
             let factors = requests.iter().map(|r| r.len).collect();
-            return Err(ShapeError::Overflow { what: "workspace", factors });
+            return Err(ShapeError::Overflow {
+                what: "workspace",
+                factors,
+            });
         }
         let (offsets, workspace_len) = place(&requests);
         let mut places = vec![0; self.buffers.len()];
-        in_workspace.iter().zip(offsets).for_each(|(&i, offset)| places[i] = offset);
+        in_workspace
+            .iter()
+            .zip(offsets)
+            .for_each(|(&i, offset)| places[i] = offset);
         let buffers = self.buffers.iter().enumerate().map(|(i, &(len, kind))| {
             let place = match kind {
                 Kind::Input => Place::Input,
                 Kind::Param(offset) => Place::Param(offset),
                 Kind::Persistent | Kind::Activation => Place::Workspace(places[i]),
             };
-            Buffer { len, place, life: life(i) }
+            Buffer {
+                len,
+                place,
+                life: life(i),
+            }
         });
         Ok(Plan {
             buffers: buffers.collect(),
@@ -306,14 +436,24 @@ impl Builder {
         Ok(self.buffer(elements("activation", shape)?, Kind::Activation))
     }
 
-    fn param(&mut self, name: String, shape: &[usize], order: Order) -> Result<BufferId, ShapeError> {
+    fn param(
+        &mut self,
+        name: String,
+        shape: &[usize],
+        order: Order,
+    ) -> Result<BufferId, ShapeError> {
         let len = elements("parameter", shape)?;
         if let Some(known) = self.params.iter().find(|p| p.name == name) {
             let kind = Kind::Param(known.offset);
             return Ok(self.buffer(len, kind));
         }
         let offset = self.params_len;
-        self.params.push(Param { name, shape: shape.to_vec(), order, offset });
+        self.params.push(Param {
+            name,
+            shape: shape.to_vec(),
+            order,
+            offset,
+        });
         // every parameter starts at a multiple of 256 bytes
         self.params_len += len.next_multiple_of(64);
         Ok(self.buffer(len, Kind::Param(offset)))
@@ -326,14 +466,31 @@ impl Builder {
 
     fn finished_step(&self, label: &str, op: Op) -> Step {
         let len = |id: BufferId| self.buffers[id.index()].0 as u64;
-        let bytes = op.reads().into_iter().chain(op.writes()).map(len).sum::<u64>() * 4;
-        Step { label: label.to_owned(), cost: Cost { macs: op.macs(), bytes }, op }
+        let bytes = op
+            .reads()
+            .into_iter()
+            .chain(op.writes())
+            .map(len)
+            .sum::<u64>()
+            * 4;
+        Step {
+            label: label.to_owned(),
+            cost: Cost {
+                macs: op.macs(),
+                bytes,
+            },
+            op,
+        }
     }
 
     fn holds(&self, label: &str, id: BufferId, expected: usize) -> Result<(), ShapeError> {
         let found = self.buffers[id.index()].0;
         if found < expected {
-            return Err(ShapeError::Buffer { step: label.to_owned(), found, expected });
+            return Err(ShapeError::Buffer {
+                step: label.to_owned(),
+                found,
+                expected,
+            });
         }
         Ok(())
     }

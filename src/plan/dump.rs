@@ -16,7 +16,9 @@ impl Plan {
                 .iter()
                 .find(|p| p.offset == offset)
                 .map_or_else(|| format!("param+{offset:#x}"), |p| p.name.clone()),
-            Place::Workspace(offset) => format!("ws+{:#x}[{}]", offset * size_of::<f32>(), buffer.len),
+            Place::Workspace(offset) => {
+                format!("ws+{:#x}[{}]", offset * size_of::<f32>(), buffer.len)
+            }
         }
     }
 
@@ -36,7 +38,13 @@ impl Plan {
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let width = self.setup.iter().chain(&self.steps).map(|s| s.label.len()).max().unwrap_or(0);
+        let width = self
+            .setup
+            .iter()
+            .chain(&self.steps)
+            .map(|s| s.label.len())
+            .max()
+            .unwrap_or(0);
         let line = |f: &mut fmt::Formatter<'_>, at: String, step: &Step| {
             let (reads, writes) = self.activations(step);
             writeln!(

@@ -8,8 +8,8 @@ mod buffers;
 mod builder;
 mod dump;
 
-pub use buffers::{BufferId, Order, Param, View};
 pub(crate) use buffers::{Buffer, Place};
+pub use buffers::{BufferId, Order, Param, View};
 pub use builder::{Builder, Target};
 
 use crate::ops::{Cost, Op};
@@ -118,7 +118,12 @@ impl Plan {
     }
 
     pub(crate) fn lane_len(&self) -> usize {
-        self.steps.iter().chain(&self.setup).map(|s| s.op.lane_len()).max().unwrap_or(0)
+        self.steps
+            .iter()
+            .chain(&self.setup)
+            .map(|s| s.op.lane_len())
+            .max()
+            .unwrap_or(0)
     }
 
     /// Sum over the steps of a forward pass.

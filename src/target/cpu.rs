@@ -23,7 +23,10 @@ struct Line([f32; 16]);
 
 impl Block {
     pub(crate) fn zeroed(len: usize) -> Self {
-        Self { lines: vec![Line([0.0; 16]); len.div_ceil(16)], len }
+        Self {
+            lines: vec![Line([0.0; 16]); len.div_ceil(16)],
+            len,
+        }
     }
 
     pub(crate) fn as_slice(&self) -> &[f32] {
@@ -65,7 +68,9 @@ impl CpuTarget {
             .thread_name(|i| format!("pvt-cpu-{i}"))
             .build()
             .map_err(|source| ThreadsError { threads, source })?;
-        Ok(Self { pool: Arc::new(pool) })
+        Ok(Self {
+            pool: Arc::new(pool),
+        })
     }
 
     /// A target on a pool that the caller owns.
@@ -85,14 +90,23 @@ impl CpuTarget {
             Order::Matrix { inner } => pack(values, inner, |k| k, to),
             Order::ChannelsLast { in_chans, patch } => {
                 let area = patch * patch;
-                pack(values, area * in_chans, |k| k % in_chans * area + k / in_chans, to);
+                pack(
+                    values,
+                    area * in_chans,
+                    |k| k % in_chans * area + k / in_chans,
+                    to,
+                );
             }
         }
     }
 
     /// Runs the set-up steps of `plan`.
     pub(crate) fn set_up(&self, plan: &Plan, memory: &mut Memory<'_>, lanes: &Lanes) {
-        self.pool.install(|| plan.setup.iter().for_each(|step| step.op.run(memory, lanes)));
+        self.pool.install(|| {
+            for step in &plan.setup {
+                step.op.run(memory, lanes);
+            }
+        });
     }
 
     /// Runs the steps of `plan` in order and calls `after` with the index of each.
@@ -183,7 +197,11 @@ pub(crate) struct Lanes(Vec<Mutex<Block>>);
 
 impl Lanes {
     pub(crate) fn new(target: &CpuTarget, len: usize) -> Self {
-        Self((0..target.threads()).map(|_| Mutex::new(Block::zeroed(len))).collect())
+        Self(
+            (0..target.threads())
+                .map(|_| Mutex::new(Block::zeroed(len)))
+                .collect(),
+        )
     }
 
     /// Runs `f` with `len` elements of the current thread's scratch; contents are arbitrary.

@@ -1,7 +1,5 @@
 //! The hub client against a server that behaves like the hub, and against one that does not.
 
-#![cfg(feature = "hub")]
-
 use std::fs;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};

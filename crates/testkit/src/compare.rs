@@ -21,5 +21,9 @@ pub fn widen(values: &[f32]) -> Vec<f64> {
 
 /// ‖values‖ in f64.
 pub fn norm(values: &[f32]) -> f64 {
-    values.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt()
+    values
+        .iter()
+        .map(|&v| f64::from(v).powi(2))
+        .sum::<f64>()
+        .sqrt()
 }

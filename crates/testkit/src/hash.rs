@@ -11,7 +11,9 @@ pub struct Sequence(u32);
 impl Sequence {
     /// The sequence called `name`.
     pub fn new(name: &str) -> Self {
-        Self(name.bytes().fold(0x811C_9DC5, |h, b| (h ^ u32::from(b)).wrapping_mul(0x0100_0193)))
+        Self(name.bytes().fold(0x811C_9DC5, |h, b| {
+            (h ^ u32::from(b)).wrapping_mul(0x0100_0193)
+        }))
     }
 
     /// Element `index`.
@@ -30,7 +32,10 @@ impl Sequence {
 fn fill(name: &str, scale: f64, shift: f64, out: &mut [f32]) {
     let sequence = Sequence::new(name);
     for (index, v) in (0u32..).zip(out) {
-        #[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is the purpose")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "rounding to f32 is the purpose"
+        )]
         let value = (scale * sequence.at(index) + shift) as f32;
         *v = value;
     }
@@ -39,7 +44,9 @@ fn fill(name: &str, scale: f64, shift: f64, out: &mut [f32]) {
 /// Values of the parameter with this official key name and shape: biases 0.1·r, position tables and
 /// class token 0.5·r, `LayerNorm` weights 1 + 0.2·r, matrices r·√(3 / `fan_in`).
 pub fn parameter(name: &str, shape: &[usize], out: &mut [f32]) {
-    let bias = std::path::Path::new(name).extension().is_some_and(|e| e == "bias");
+    let bias = std::path::Path::new(name)
+        .extension()
+        .is_some_and(|e| e == "bias");
     if bias {
         fill(name, 0.1, 0.0, out);
     } else if name.starts_with("pos_embed") || name == "cls_token" {
@@ -67,7 +74,11 @@ mod tests {
     fn generator_gives_the_published_values() {
         assert_eq!(Sequence::new("input").0, 0xf9d8_6f7b);
         let input = Sequence::new("input");
-        let first = [0.598_066_272_446_885_7, 0.469_434_873_433_783_65, -0.266_173_096_606_507_9];
+        let first = [
+            0.598_066_272_446_885_7,
+            0.469_434_873_433_783_65,
+            -0.266_173_096_606_507_9,
+        ];
         for (i, want) in (0u32..).zip(first) {
             assert!((input.at(i) - want).abs() < 1e-15);
         }

@@ -32,7 +32,13 @@ pub fn gelu(x: f64) -> f64 {
 
 /// Convolution with kernel = stride = p and no padding: x [B, C, H, W], w [O, C, p, p], b [O]
 /// → tokens [B, ⌊H/p⌋·⌊W/p⌋, O].
-pub fn patch_conv(x: &[f64], [n, c, h, w]: [usize; 4], weight: &[f64], bias: &[f64], p: usize) -> Vec<f64> {
+pub fn patch_conv(
+    x: &[f64],
+    [n, c, h, w]: [usize; 4],
+    weight: &[f64],
+    bias: &[f64],
+    p: usize,
+) -> Vec<f64> {
     let mut y = Vec::new();
     for image in 0..n {
         for v in 0..h / p {
@@ -67,7 +73,14 @@ pub fn attention(q: &[f64], k: &[f64], v: &[f64], d: usize) -> Vec<f64> {
         let weights: Vec<f64> = scores.iter().map(|s| (s - top).exp()).collect();
         let total: f64 = weights.iter().sum();
         for i in 0..d {
-            y.push(weights.iter().zip(v.chunks_exact(d)).map(|(w, row)| w * row[i]).sum::<f64>() / total);
+            y.push(
+                weights
+                    .iter()
+                    .zip(v.chunks_exact(d))
+                    .map(|(w, row)| w * row[i])
+                    .sum::<f64>()
+                    / total,
+            );
         }
     }
     y

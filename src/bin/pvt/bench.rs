@@ -84,17 +84,29 @@ struct Report {
 
 pub(crate) fn run(args: &Args) -> Result<Outcome> {
     if !(args.seconds > 0.0 && args.seconds <= 3600.0) {
-        let text = format!("--seconds is {}; expected more than 0, at most 3600", args.seconds);
+        let text = format!(
+            "--seconds is {}; expected more than 0, at most 3600",
+            args.seconds
+        );
         return Err(UsageError(text).into());
     }
     let config = described(args.variant, args.config.as_deref())?;
     let size = args.size.unwrap_or(config.img_size);
-    let target = args.target.target.open(args.target.dtype, args.target.threads)?;
+    let target = args
+        .target
+        .target
+        .open(args.target.dtype, args.target.threads)?;
     let threads = target.threads();
-    let mode = if args.backbone { Mode::Backbone } else { Mode::Classify };
+    let mode = if args.backbone {
+        Mode::Backbone
+    } else {
+        Mode::Classify
+    };
     let mut session = Session::random(config, mode, target);
     let executor = session.executor(args.batch, size)?;
-    let input: Vec<f32> = (0..executor.plan().input_len()).map(|i| ((i % 255) as f32 - 127.0) / 64.0).collect();
+    let input: Vec<f32> = (0..executor.plan().input_len())
+        .map(|i| ((i % 255) as f32 - 127.0) / 64.0)
+        .collect();
 
     for _ in 0..WARM_UP {
         executor.run(&input)?;
@@ -106,15 +118,25 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
         executor.run(&input)?;
         times.push(milliseconds(run.elapsed()));
     }
-    let steps = if args.steps { step_times(executor, &input, times.len().min(50))? } else { Vec::new() };
+    let steps = if args.steps {
+        step_times(executor, &input, times.len().min(50))?
+    } else {
+        Vec::new()
+    };
     let sorted = sorted(times.clone());
     let median = quantile(&sorted, 0.5);
     let cost = executor.plan().cost();
     let report = Report {
-        model: args.variant.map_or_else(|| "custom".to_owned(), |v| v.to_string()),
+        model: args
+            .variant
+            .map_or_else(|| "custom".to_owned(), |v| v.to_string()),
         size: [size.height, size.width],
         batch: args.batch,
-        mode: if args.backbone { "backbone" } else { "classify" },
+        mode: if args.backbone {
+            "backbone"
+        } else {
+            "classify"
+        },
         target: "cpu",
         dtype: args.target.dtype.to_string(),
         threads,
@@ -151,16 +173,21 @@ fn step_times(
             last = now;
         })?;
     }
-    let steps = executor.plan().steps().iter().zip(times).map(|(step, times)| {
-        let median_ms = quantile(&sorted(times), 0.5);
-        StepTime {
-            label: step.label().to_owned(),
-            op: step.op(),
-            shapes: step.shapes(),
-            median_ms,
-            gflops: step.cost().flops() as f64 / median_ms / 1e6,
-        }
-    });
+    let steps = executor
+        .plan()
+        .steps()
+        .iter()
+        .zip(times)
+        .map(|(step, times)| {
+            let median_ms = quantile(&sorted(times), 0.5);
+            StepTime {
+                label: step.label().to_owned(),
+                op: step.op(),
+                shapes: step.shapes(),
+                median_ms,
+                gflops: step.cost().flops() as f64 / median_ms / 1e6,
+            }
+        });
     Ok(steps.collect())
 }
 
@@ -206,7 +233,11 @@ fn sorted(mut times: Vec<f64>) -> Vec<f64> {
 /// Linear interpolation between the two nearest of `sorted`, which is not empty.
 fn quantile(sorted: &[f64], share: f64) -> f64 {
     let at = share * (sorted.len() - 1) as f64;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 <= at < len")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "0 <= at < len"
+    )]
     let low = at as usize;
     let high = (low + 1).min(sorted.len() - 1);
     sorted[low] + (at - low as f64) * (sorted[high] - sorted[low])

@@ -70,7 +70,11 @@ struct Report {
 
 pub(crate) fn run(args: &Args) -> Result<Outcome> {
     let items = collect(&args.inputs)?;
-    let Loaded { mut session, preprocess, labels } = args.model.load(Mode::Classify)?;
+    let Loaded {
+        mut session,
+        preprocess,
+        labels,
+    } = args.model.load(Mode::Classify)?;
     let classes = session.config().num_classes;
     let label = |class: usize| match &labels {
         Some(labels) => labels[class].clone(),
@@ -96,7 +100,10 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
                     let ranked = top_k(&row, args.top.min(classes));
                     let best = top_k(&row, 1).first().map(|&(class, _)| label(class));
                     hits.push((item.folder.as_deref(), best));
-                    file.top = ranked.into_iter().map(|(c, p)| Ranked { label: label(c), p }).collect();
+                    file.top = ranked
+                        .into_iter()
+                        .map(|(c, p)| Ranked { label: label(c), p })
+                        .collect();
                     file.logits = args.logits.then_some(row);
                 }
             }
@@ -105,9 +112,16 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     }
     let failed = files.iter().any(|f| f.error.is_some());
     let known: Vec<String> = (0..classes).map(label).collect();
-    let report = Report { files, accuracy: accuracy(&hits, &known) };
+    let report = Report {
+        files,
+        accuracy: accuracy(&hits, &known),
+    };
     print(args, &report)?;
-    Ok(if failed { Outcome::BadInput } else { Outcome::Good })
+    Ok(if failed {
+        Outcome::BadInput
+    } else {
+        Outcome::Good
+    })
 }
 
 /// Share of pictures whose best class is the name of their folder; none unless every picture lies in
@@ -116,18 +130,27 @@ fn accuracy(hits: &[(Option<&str>, Option<String>)], classes: &[String]) -> Opti
     let folders: Vec<&str> = hits.iter().filter_map(|(folder, _)| *folder).collect();
     let stranger = folders.iter().find(|f| !classes.iter().any(|c| c == *f));
     if let Some(stranger) = stranger {
-        note(&format!("no accuracy: folder `{stranger}` is not the name of a class of this model"));
+        note(&format!(
+            "no accuracy: folder `{stranger}` is not the name of a class of this model"
+        ));
         return None;
     }
     if folders.is_empty() || folders.len() < hits.len() {
         return None;
     }
-    let right = hits.iter().filter(|(folder, best)| best.as_deref() == *folder).count();
+    let right = hits
+        .iter()
+        .filter(|(folder, best)| best.as_deref() == *folder)
+        .count();
     Some(right as f64 / hits.len() as f64)
 }
 
 /// Logits of each picture of `group`, or why it has none. Pictures of one size run together.
-fn scores(session: &mut Session, preprocess: &Preprocess, group: &[Item]) -> Result<Vec<Result<Vec<f32>>>> {
+fn scores(
+    session: &mut Session,
+    preprocess: &Preprocess,
+    group: &[Item],
+) -> Result<Vec<Result<Vec<f32>>>> {
     let one = |item: &Item| -> Result<(ImageSize, Vec<f32>)> {
         let picture = Picture::open(&item.path)?;
         let name = || item.path.display().to_string();
@@ -146,12 +169,18 @@ fn scores(session: &mut Session, preprocess: &Preprocess, group: &[Item]) -> Res
             }
         };
         let mut batch = 1;
-        while let Some(Ok((_, more))) = rest.next_if(|next| matches!(next, Ok((s, _)) if *s == size)) {
+        while let Some(Ok((_, more))) =
+            rest.next_if(|next| matches!(next, Ok((s, _)) if *s == size))
+        {
             pixels.extend(more);
             batch += 1;
         }
         let logits = session.classify(batch, size, &pixels)?;
-        results.extend(logits.chunks_exact(logits.len() / batch).map(|row| Ok(row.to_vec())));
+        results.extend(
+            logits
+                .chunks_exact(logits.len() / batch)
+                .map(|row| Ok(row.to_vec())),
+        );
     }
     Ok(results)
 }
@@ -161,7 +190,10 @@ fn collect(inputs: &[PathBuf]) -> Result<Vec<Item>> {
     let mut items = Vec::new();
     for input in inputs {
         if !input.is_dir() {
-            items.push(Item { path: input.clone(), folder: None });
+            items.push(Item {
+                path: input.clone(),
+                folder: None,
+            });
             continue;
         }
         let before = items.len();
@@ -169,9 +201,15 @@ fn collect(inputs: &[PathBuf]) -> Result<Vec<Item>> {
             if entry.is_dir() {
                 let folder = entry.file_name().map(|n| n.to_string_lossy().into_owned());
                 let pictures = entries(&entry)?.into_iter().filter(|p| is_picture(p));
-                items.extend(pictures.map(|path| Item { path, folder: folder.clone() }));
+                items.extend(pictures.map(|path| Item {
+                    path,
+                    folder: folder.clone(),
+                }));
             } else if is_picture(&entry) {
-                items.push(Item { path: entry, folder: None });
+                items.push(Item {
+                    path: entry,
+                    folder: None,
+                });
             }
         }
         anyhow::ensure!(
@@ -185,8 +223,9 @@ fn collect(inputs: &[PathBuf]) -> Result<Vec<Item>> {
 
 fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     let read = || -> std::io::Result<Vec<PathBuf>> {
-        let mut paths =
-            std::fs::read_dir(folder)?.map(|e| e.map(|e| e.path())).collect::<std::io::Result<Vec<_>>>()?;
+        let mut paths = std::fs::read_dir(folder)?
+            .map(|e| e.map(|e| e.path()))
+            .collect::<std::io::Result<Vec<_>>>()?;
         paths.sort();
         Ok(paths)
     };
@@ -203,12 +242,19 @@ fn print(args: &Args, report: &Report) -> Result<()> {
         return output::json(report);
     }
     for file in report.files.iter().filter(|f| f.error.is_none()) {
-        let ranked: Vec<String> =
-            file.top.iter().map(|r| format!("{} {:.2}%", r.label, 100.0 * r.p)).collect();
+        let ranked: Vec<String> = file
+            .top
+            .iter()
+            .map(|r| format!("{} {:.2}%", r.label, 100.0 * r.p))
+            .collect();
         output::line(&format!("{}: {}", file.path, ranked.join(", ")))?;
     }
     if let Some(accuracy) = report.accuracy {
-        output::line(&format!("accuracy: {:.2} % of {} pictures", 100.0 * accuracy, report.files.len()))?;
+        output::line(&format!(
+            "accuracy: {:.2} % of {} pictures",
+            100.0 * accuracy,
+            report.files.len()
+        ))?;
     }
     Ok(())
 }

@@ -66,19 +66,28 @@ struct Report {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Outcome> {
-    let Loaded { mut session, preprocess, .. } = args.model.load(Mode::Backbone)?;
+    let Loaded {
+        mut session,
+        preprocess,
+        ..
+    } = args.model.load(Mode::Backbone)?;
     let name = || args.image.display().to_string();
     let picture = Picture::open(&args.image)?;
     let preprocess = uncropped(preprocess, args.size);
     let size = output_size(picture.size(), &preprocess).with_context(name)?;
     let pixels = prepare(&picture, &preprocess).with_context(name)?;
     // the pictures need channels last, and transposing once is cheaper than running twice
-    let maps = session.features(1, size, &pixels, MapLayout::Nhwc).with_context(name)?;
+    let maps = session
+        .features(1, size, &pixels, MapLayout::Nhwc)
+        .with_context(name)?;
 
     let mut lines = Vec::new();
     for map in &maps {
         let [_, h, w, c] = map.shape;
-        let png = args.png.as_ref().map(|prefix| format!("{prefix}{}.png", map.stage));
+        let png = args
+            .png
+            .as_ref()
+            .map(|prefix| format!("{prefix}{}.png", map.stage));
         if let Some(path) = &png {
             let colours = principal_colours(&map.data, (h, w), c)?;
             colours.enlarged(size)?.save_png(path)?;
@@ -87,7 +96,12 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
             Layout::Nchw => [1, c, h, w],
             Layout::Nhwc => map.shape,
         };
-        lines.push(MapLine { name: format!("feature{}", map.stage), stride: map.stride, shape, png });
+        lines.push(MapLine {
+            name: format!("feature{}", map.stage),
+            stride: map.stride,
+            shape,
+            png,
+        });
     }
     write(args, &maps, &lines)?;
     let report = Report {
@@ -101,7 +115,10 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     } else {
         for map in &report.maps {
             let png = map.png.as_ref().map_or(String::new(), |p| format!("  {p}"));
-            output::line(&format!("{}  stride {:2}  {:?}{png}", map.name, map.stride, map.shape))?;
+            output::line(&format!(
+                "{}  stride {:2}  {:?}{png}",
+                map.name, map.stride, map.shape
+            ))?;
         }
     }
     Ok(Outcome::Good)
@@ -115,7 +132,9 @@ fn write(args: &Args, maps: &[FeatureMap], lines: &[MapLine]) -> Result<()> {
             Layout::Nhwc => map.data.clone(),
             Layout::Nchw => {
                 let [_, h, w, c] = map.shape;
-                (0..c).flat_map(|k| (0..h * w).map(move |p| map.data[p * c + k])).collect()
+                (0..c)
+                    .flat_map(|k| (0..h * w).map(move |p| map.data[p * c + k]))
+                    .collect()
             }
         })
         .collect();

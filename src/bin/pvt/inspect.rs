@@ -87,7 +87,15 @@ impl ModelArgs {
     fn read(&self) -> Result<(PvtConfig, ImageSize, Mode)> {
         let config = described(self.variant, self.config.as_deref())?;
         let size = self.size.unwrap_or(config.img_size);
-        Ok((config, size, if self.backbone { Mode::Backbone } else { Mode::Classify }))
+        Ok((
+            config,
+            size,
+            if self.backbone {
+                Mode::Backbone
+            } else {
+                Mode::Classify
+            },
+        ))
     }
 }
 
@@ -126,14 +134,22 @@ fn operator(step: &Step) -> Option<(usize, &'static str)> {
 fn config(args: &ModelArgs) -> Result<()> {
     let (config, size, mode) = args.read()?;
     // a trace has one step per operator
-    let spec = PlanSpec { trace: true, ..PlanSpec::infer(1, size, mode) };
+    let spec = PlanSpec {
+        trace: true,
+        ..PlanSpec::infer(1, size, mode)
+    };
     let plan = Plan::new(&config, spec)?;
     let shapes = config.stage_shapes(size, mode)?;
     let manifest = Manifest::for_config(&config, Mode::Classify)?;
     let total = manifest.num_parameters();
-    let only_classify = |name: &str| name == "cls_token" || name.starts_with("norm.") || name.starts_with("head.");
-    let classify: usize =
-        manifest.params().iter().filter(|p| only_classify(&p.name)).map(pvt_cuda::weights::Param::elements).sum();
+    let only_classify =
+        |name: &str| name == "cls_token" || name.starts_with("norm.") || name.starts_with("head.");
+    let classify: usize = manifest
+        .params()
+        .iter()
+        .filter(|p| only_classify(&p.name))
+        .map(pvt_cuda::weights::Param::elements)
+        .sum();
 
     let mut macs: [BTreeMap<&str, u64>; STAGES] = Default::default();
     for step in plan.steps() {
@@ -181,7 +197,9 @@ fn config(args: &ModelArgs) -> Result<()> {
         total - classify,
         plan.cost().macs
     ))?;
-    output::line("stage  grid        tokens    keys  channels  heads  depth  parameters  multiply-adds")?;
+    output::line(
+        "stage  grid        tokens    keys  channels  heads  depth  parameters  multiply-adds",
+    )?;
     for (s, shape) in shapes.iter().enumerate() {
         let grid = format!("{}x{}", shape.grid.0, shape.grid.1);
         output::line(&format!(
@@ -195,7 +213,10 @@ fn config(args: &ModelArgs) -> Result<()> {
             manifest.num_parameters_per_stage()[s],
             macs[s].values().sum::<u64>()
         ))?;
-        let parts: Vec<String> = macs[s].iter().map(|(name, n)| format!("{name} {n}")).collect();
+        let parts: Vec<String> = macs[s]
+            .iter()
+            .map(|(name, n)| format!("{name} {n}"))
+            .collect();
         output::line(&format!("       {}", parts.join(", ")))?;
     }
     Ok(())
@@ -208,7 +229,11 @@ fn weights(path: &std::path::Path, as_json: bool) -> Result<()> {
         .filter_map(|name| file.get(name))
         .map(|t| json!({ "name": t.name, "dtype": t.dtype.to_string(), "shape": t.shape }))
         .collect();
-    let elements: usize = file.names().filter_map(|n| file.get(n)).map(|t| t.elements()).sum();
+    let elements: usize = file
+        .names()
+        .filter_map(|n| file.get(n))
+        .map(|t| t.elements())
+        .sum();
     if as_json {
         return output::json(&json!({
             "file": path.display().to_string(),
@@ -219,7 +244,11 @@ fn weights(path: &std::path::Path, as_json: bool) -> Result<()> {
     }
     for tensor in file.names().filter_map(|name| file.get(name)) {
         let name = tensor.name.escape_debug().to_string();
-        output::line(&format!("{:6} {:24} {name}", tensor.dtype.to_string(), format!("{:?}", tensor.shape)))?;
+        output::line(&format!(
+            "{:6} {:24} {name}",
+            tensor.dtype.to_string(),
+            format!("{:?}", tensor.shape)
+        ))?;
     }
     output::line(&format!("{} tensors, {elements} elements", tensors.len()))
 }
@@ -227,7 +256,15 @@ fn weights(path: &std::path::Path, as_json: bool) -> Result<()> {
 fn plan(args: &PlanArgs) -> Result<()> {
     let (config, image, mode) = args.model.read()?;
     args.target.open(args.dtype, 1)?;
-    let plan = Plan::new(&config, PlanSpec { batch: args.batch, image, mode, trace: args.trace })?;
+    let plan = Plan::new(
+        &config,
+        PlanSpec {
+            batch: args.batch,
+            image,
+            mode,
+            trace: args.trace,
+        },
+    )?;
     if !args.model.json {
         return output::line(plan.to_string().trim_end());
     }
@@ -262,13 +299,19 @@ fn plan(args: &PlanArgs) -> Result<()> {
 fn device(as_json: bool) -> Result<()> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let vectors = pvt_cuda::target::cpu::instruction_set();
-    let cuda = TargetKind::Cuda.open(DType::F32, 1).err().map(|e| e.to_string());
+    let cuda = TargetKind::Cuda
+        .open(DType::F32, 1)
+        .err()
+        .map(|e| e.to_string());
     if as_json {
         return output::json(&json!({
             "cpu": { "threads": threads, "architecture": std::env::consts::ARCH, "vectors": vectors },
             "cuda": { "available": false, "why_not": cuda },
         }));
     }
-    output::line(&format!("cpu   {threads} threads, {}, {vectors}", std::env::consts::ARCH))?;
+    output::line(&format!(
+        "cpu   {threads} threads, {}, {vectors}",
+        std::env::consts::ARCH
+    ))?;
     output::line(&format!("cuda  {}", cuda.unwrap_or_default()))
 }

@@ -88,19 +88,36 @@ struct Sources {
 
 impl ModelArgs {
     pub(crate) fn load(&self, mode: Mode) -> Result<Loaded> {
-        let target = self.target.target.open(self.target.dtype, self.target.threads)?;
-        let Sources { config, weights, preprocess, imagenet } = self.sources()?;
-        let options = LoadOptions { allow_non_finite: self.allow_non_finite };
+        let target = self
+            .target
+            .target
+            .open(self.target.dtype, self.target.threads)?;
+        let Sources {
+            config,
+            weights,
+            preprocess,
+            imagenet,
+        } = self.sources()?;
+        let options = LoadOptions {
+            allow_non_finite: self.allow_non_finite,
+        };
         let weights = Weights::from_file(weights, &config, mode, &options)?;
         if mode == Mode::Classify && !weights.ignored().is_empty() {
-            note(&format!("{} keys of the checkpoint are not used", weights.ignored().len()));
+            note(&format!(
+                "{} keys of the checkpoint are not used",
+                weights.ignored().len()
+            ));
         }
         let preprocess = self.preprocess(&config, preprocess)?;
         let labels = match &config.labels {
             None if imagenet => Some(IMAGENET_LABELS.lines().map(str::to_owned).collect()),
             labels => labels.clone(),
         };
-        Ok(Loaded { session: Session::new(config, mode, weights, target), preprocess, labels })
+        Ok(Loaded {
+            session: Session::new(config, mode, weights, target),
+            preprocess,
+            labels,
+        })
     }
 
     fn sources(&self) -> Result<Sources> {
@@ -115,7 +132,8 @@ impl ModelArgs {
             }
             note("no model given: using the digits model that comes with the program (0 to 9)");
             return Ok(Sources {
-                config: PvtConfig::from_json(EMBEDDED_CONFIG).context("the embedded config.json")?,
+                config: PvtConfig::from_json(EMBEDDED_CONFIG)
+                    .context("the embedded config.json")?,
                 weights: TensorFile::from_bytes(EMBEDDED_WEIGHTS.to_vec(), "embedded weights")?,
                 preprocess: None,
                 imagenet: false,
@@ -136,8 +154,14 @@ impl ModelArgs {
                 return Err(UsageError(text).into());
             }
         };
-        let imagenet = self.variant.is_some() && config.num_classes == IMAGENET_LABELS.lines().count();
-        Ok(Sources { config, weights, preprocess: None, imagenet })
+        let imagenet =
+            self.variant.is_some() && config.num_classes == IMAGENET_LABELS.lines().count();
+        Ok(Sources {
+            config,
+            weights,
+            preprocess: None,
+            imagenet,
+        })
     }
 
     fn preprocess(&self, config: &PvtConfig, own: Option<Preprocess>) -> Result<Preprocess> {
@@ -190,7 +214,10 @@ fn download(id: &ModelId) -> Result<Sources> {
     bar.finish_and_clear();
     let files = files?;
     if !files.confirmed {
-        note(&format!("the hub was not asked; using commit {} from the cache", files.commit));
+        note(&format!(
+            "the hub was not asked; using commit {} from the cache",
+            files.commit
+        ));
     }
     let preprocess = match &files.preprocessor {
         Some(path) => {
@@ -200,7 +227,12 @@ fn download(id: &ModelId) -> Result<Sources> {
         None => None,
     };
     let weights = TensorFile::open(&files.weights)?;
-    Ok(Sources { config: config_file(&files.config)?, weights, preprocess, imagenet: false })
+    Ok(Sources {
+        config: config_file(&files.config)?,
+        weights,
+        preprocess,
+        imagenet: false,
+    })
 }
 
 fn bytes_style() -> ProgressStyle {
@@ -210,9 +242,15 @@ fn bytes_style() -> ProgressStyle {
 
 /// Parses `224` or `512x1568` (height x width).
 pub(crate) fn parse_size(text: &str) -> Result<ImageSize, String> {
-    let side = |s: &str| s.parse::<usize>().map_err(|_| format!("`{text}` is not SIDE or HEIGHTxWIDTH in pixels"));
+    let side = |s: &str| {
+        s.parse::<usize>()
+            .map_err(|_| format!("`{text}` is not SIDE or HEIGHTxWIDTH in pixels"))
+    };
     Ok(match text.split_once('x') {
-        Some((height, width)) => ImageSize { height: side(height)?, width: side(width)? },
+        Some((height, width)) => ImageSize {
+            height: side(height)?,
+            width: side(width)?,
+        },
         None => ImageSize::square(side(text)?),
     })
 }
@@ -220,5 +258,9 @@ pub(crate) fn parse_size(text: &str) -> Result<ImageSize, String> {
 /// How a picture is prepared for features: its own size, or the one asked for; never cropped.
 pub(crate) fn uncropped(preprocess: Preprocess, size: Option<ImageSize>) -> Preprocess {
     let resize = size.map_or(Resize::None, Resize::Exact);
-    Preprocess { resize, crop: None, ..preprocess }
+    Preprocess {
+        resize,
+        crop: None,
+        ..preprocess
+    }
 }

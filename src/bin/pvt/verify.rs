@@ -55,7 +55,9 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
             ))?;
         }
         for name in &report.not_produced {
-            output::line(&format!("{name:28} not produced: there is no backward pass"))?;
+            output::line(&format!(
+                "{name:28} not produced: there is no backward pass"
+            ))?;
         }
         let failed = report.tensors.iter().filter(|t| !t.pass).count();
         output::line(&format!(
@@ -69,5 +71,9 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
             report.not_produced.len()
         ))?;
     }
-    Ok(if report.pass { Outcome::Good } else { Outcome::CheckFailed })
+    Ok(if report.pass {
+        Outcome::Good
+    } else {
+        Outcome::CheckFailed
+    })
 }

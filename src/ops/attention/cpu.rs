@@ -4,8 +4,8 @@ use rayon::prelude::*;
 
 use super::Attention;
 use crate::ops::math;
-use crate::ops::matmul::{Mat, MatMut, PANEL, Write, par_tiles, product};
 use crate::ops::matmul::Tile;
+use crate::ops::matmul::{Mat, MatMut, PANEL, Write, par_tiles, product};
 use crate::target::cpu::Lanes;
 
 /// Keys rounded up to whole 512-bit registers; the matrix kernel would copy anything else.
@@ -33,41 +33,59 @@ pub(super) fn forward(
     let (d, c, m) = (op.head_dim, op.channels(), op.keys);
     let mp = padded(m);
     let per_head = d * (mp + m);
-    scratch.par_chunks_mut(per_head).enumerate().for_each(|(i, packed)| {
-        let (b, head) = (i / op.heads, i % op.heads);
-        pack_head(&kv[b * m * 2 * c..][..m * 2 * c], head * d, d, c, packed);
-    });
+    scratch
+        .par_chunks_mut(per_head)
+        .enumerate()
+        .for_each(|(i, packed)| {
+            let (b, head) = (i / op.heads, i % op.heads);
+            pack_head(&kv[b * m * 2 * c..][..m * 2 * c], head * d, d, c, packed);
+        });
     let scratch = &*scratch;
     let scale = 1.0 / (d as f32).sqrt();
-    y.par_chunks_mut(op.queries * c).enumerate().for_each(|(b, y)| {
-        let tile = Tile { rows: rows(op), cols: c };
-        par_tiles(y, c, tile, |row0, _, mut y| {
-            let rows = y.rows();
-            lanes.with(rows * mp, |scores| {
-                for head in 0..op.heads {
-                    let (keys, values) = scratch[(b * op.heads + head) * per_head..][..per_head].split_at(d * mp);
-                    let q = Mat::new(&q[(b * op.queries + row0) * c + head * d..], rows, d, c);
-                    let mut s = MatMut::new(scores, rows, mp, mp);
-                    for key in (0..mp).step_by(PANEL) {
-                        let width = PANEL.min(mp - key);
-                        let panel = Mat::new(&keys[key * d..], d, width, width);
-                        product(q, panel, s.block(0, rows, key, width), Write::Overwrite);
-                    }
-                    math::simd(#[inline(always)] || {
-                        for r in 0..rows {
-                            softmax(&mut s.row(r)[..m], scale);
+    y.par_chunks_mut(op.queries * c)
+        .enumerate()
+        .for_each(|(b, y)| {
+            let tile = Tile {
+                rows: rows(op),
+                cols: c,
+            };
+            par_tiles(y, c, tile, |row0, _, mut y| {
+                let rows = y.rows();
+                lanes.with(rows * mp, |scores| {
+                    for head in 0..op.heads {
+                        let (keys, values) = scratch[(b * op.heads + head) * per_head..]
+                            [..per_head]
+                            .split_at(d * mp);
+                        let q = Mat::new(&q[(b * op.queries + row0) * c + head * d..], rows, d, c);
+                        let mut s = MatMut::new(scores, rows, mp, mp);
+                        for key in (0..mp).step_by(PANEL) {
+                            let width = PANEL.min(mp - key);
+                            let panel = Mat::new(&keys[key * d..], d, width, width);
+                            product(q, panel, s.block(0, rows, key, width), Write::Overwrite);
                         }
-                    });
-                    let p = Mat::new(scores, rows, m, mp);
-                    for col in (0..d).step_by(PANEL) {
-                        let width = PANEL.min(d - col);
-                        let v = Mat::new(&values[col * m..], m, width, width);
-                        product(p, v, y.block(0, rows, head * d + col, width), Write::Overwrite);
+                        math::simd(
+                            #[inline(always)]
+                            || {
+                                for r in 0..rows {
+                                    softmax(&mut s.row(r)[..m], scale);
+                                }
+                            },
+                        );
+                        let p = Mat::new(scores, rows, m, mp);
+                        for col in (0..d).step_by(PANEL) {
+                            let width = PANEL.min(d - col);
+                            let v = Mat::new(&values[col * m..], m, width, width);
+                            product(
+                                p,
+                                v,
+                                y.block(0, rows, head * d + col, width),
+                                Write::Overwrite,
+                            );
+                        }
                     }
-                }
+                });
             });
         });
-    });
 }
 
 /// Keys of one head, transposed, in panels [d, 64] (padded keys are zero), then its values in
@@ -80,7 +98,11 @@ fn pack_head(kv: &[f32], col: usize, d: usize, c: usize, packed: &mut [f32]) {
         for j in 0..width {
             let key = p * PANEL + j;
             for i in 0..d {
-                panel[i * width + j] = if key < m { kv[key * 2 * c + col + i] } else { 0.0 };
+                panel[i * width + j] = if key < m {
+                    kv[key * 2 * c + col + i]
+                } else {
+                    0.0
+                };
             }
         }
     }

@@ -21,12 +21,17 @@ pub(crate) fn norm_row(x: &[f32], gamma: &[f32], beta: &[f32], eps: f32, y: &mut
 
 pub(super) fn forward(op: &LayerNorm, x: &[f32], gamma: &[f32], beta: &[f32], y: &mut [f32]) {
     let c = op.channels;
-    y.par_chunks_mut(ROWS * c).enumerate().for_each(|(task, y)| {
-        math::simd(#[inline(always)] || {
-            for (r, y) in y.chunks_exact_mut(c).enumerate() {
-                let x = &x[(task * ROWS + r) * op.x_stride..][..c];
-                norm_row(x, gamma, beta, op.eps, y);
-            }
+    y.par_chunks_mut(ROWS * c)
+        .enumerate()
+        .for_each(|(task, y)| {
+            math::simd(
+                #[inline(always)]
+                || {
+                    for (r, y) in y.chunks_exact_mut(c).enumerate() {
+                        let x = &x[(task * ROWS + r) * op.x_stride..][..c];
+                        norm_row(x, gamma, beta, op.eps, y);
+                    }
+                },
+            );
         });
-    });
 }

@@ -26,11 +26,14 @@ pub(super) fn forward(op: &Linear, x: &[f32], weight: &[f32], bias: Option<&[f32
         let x = Mat::new(&x[row0 * op.inner..], rows, op.inner, op.inner);
         panels.add_product(0, col0, x, &mut block);
         if op.epilogue == Epilogue::Gelu {
-            math::simd(#[inline(always)] || {
-                for r in 0..rows {
-                    math::gelu_all(block.row(r));
-                }
-            });
+            math::simd(
+                #[inline(always)]
+                || {
+                    for r in 0..rows {
+                        math::gelu_all(block.row(r));
+                    }
+                },
+            );
         }
     });
 }

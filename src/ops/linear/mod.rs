@@ -59,7 +59,10 @@ impl OpSpec for Linear {
             Epilogue::Gelu => " gelu",
             Epilogue::Accumulate => " +=",
         };
-        format!("x[{},{}] w[{},{}]{tail}", self.rows, self.inner, self.cols, self.inner)
+        format!(
+            "x[{},{}] w[{},{}]{tail}",
+            self.rows, self.inner, self.cols, self.inner
+        )
     }
 
     fn run(&self, memory: &mut Memory<'_>, _: &Lanes) {

@@ -19,17 +19,23 @@ pub(super) fn forward(op: &Mlp, weights: [&[f32]; 6], x: &mut [f32], lanes: &Lan
         let rows = x.len() / c;
         lanes.with(rows * (c + e), |scratch| {
             let (normed, hidden) = scratch.split_at_mut(rows * c);
-            math::simd(#[inline(always)] || {
-                for (x, y) in x.chunks_exact(c).zip(normed.chunks_exact_mut(c)) {
-                    norm_row(x, gamma, beta, op.eps, y);
-                }
-            });
+            math::simd(
+                #[inline(always)]
+                || {
+                    for (x, y) in x.chunks_exact(c).zip(normed.chunks_exact_mut(c)) {
+                        norm_row(x, gamma, beta, op.eps, y);
+                    }
+                },
+            );
             for row in hidden.chunks_exact_mut(e) {
                 row.copy_from_slice(b1);
             }
             let normed = Mat::new(normed, rows, c, c);
             w1.add_product(0, 0, normed, &mut MatMut::new(hidden, rows, e, e));
-            math::simd(#[inline(always)] || math::gelu_all(hidden));
+            math::simd(
+                #[inline(always)]
+                || math::gelu_all(hidden),
+            );
             for row in x.chunks_exact_mut(c) {
                 row.iter_mut().zip(b2).for_each(|(x, b)| *x += b);
             }

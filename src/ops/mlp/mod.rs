@@ -56,7 +56,10 @@ impl OpSpec for Mlp {
     }
 
     fn shapes(&self) -> String {
-        format!("x[{},{}] hidden {} eps {:e}", self.rows, self.channels, self.hidden, self.eps)
+        format!(
+            "x[{},{}] hidden {} eps {:e}",
+            self.rows, self.channels, self.hidden, self.eps
+        )
     }
 
     fn lane_len(&self) -> usize {

@@ -7,13 +7,15 @@ use super::{PosEmbed, PosResize};
 pub(super) fn add(op: &PosEmbed, x: &[f32], class: Option<&[f32]>, table: &[f32], y: &mut [f32]) {
     let c = op.channels;
     let first = usize::from(class.is_some());
-    y.par_chunks_mut((op.tokens + first) * c).zip(x.par_chunks(op.tokens * c)).for_each(|(y, x)| {
-        let (class_row, rows) = y.split_at_mut(first * c);
-        if let Some(class) = class {
-            add_rows(class, &table[..c], class_row);
-        }
-        add_rows(x, &table[first * c..], rows);
-    });
+    y.par_chunks_mut((op.tokens + first) * c)
+        .zip(x.par_chunks(op.tokens * c))
+        .for_each(|(y, x)| {
+            let (class_row, rows) = y.split_at_mut(first * c);
+            if let Some(class) = class {
+                add_rows(class, &table[..c], class_row);
+            }
+            add_rows(x, &table[first * c..], rows);
+        });
 }
 
 fn add_rows(a: &[f32], b: &[f32], y: &mut [f32]) {
@@ -26,7 +28,11 @@ fn add_rows(a: &[f32], b: &[f32], y: &mut [f32]) {
 /// positions of a large grid need more than f32 gives; the table itself is f32.
 fn taps(o: usize, from: usize, to: usize) -> (usize, usize, f32) {
     let source = (from as f64 / to as f64 * (o as f64 + 0.5) - 0.5).max(0.0);
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 <= source < from")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "0 <= source < from"
+    )]
     let low = (source as usize).min(from - 1);
     #[expect(clippy::cast_possible_truncation, reason = "a weight in 0..=1")]
     let weight = (source - low as f64) as f32;
@@ -39,16 +45,19 @@ pub(super) fn resize(op: &PosResize, table: &[f32], y: &mut [f32]) {
     let (class_out, grid_out) = y.split_at_mut(op.class_rows * c);
     class_out.copy_from_slice(class);
     let row = |v: usize, u: usize| &grid[(v * width + u) * c..][..c];
-    grid_out.par_chunks_mut(op.to.1 * c).enumerate().for_each(|(v, line)| {
-        let (v0, v1, wv) = taps(v, op.from.0, op.to.0);
-        for (u, y) in line.chunks_exact_mut(c).enumerate() {
-            let (u0, u1, wu) = taps(u, width, op.to.1);
-            let corners = [row(v0, u0), row(v0, u1), row(v1, u0), row(v1, u1)];
-            for (k, y) in y.iter_mut().enumerate() {
-                let [a, b, c, d] = corners.map(|corner| corner[k]);
-                let (top, bottom) = (a * (1.0 - wu) + b * wu, c * (1.0 - wu) + d * wu);
-                *y = top * (1.0 - wv) + bottom * wv;
+    grid_out
+        .par_chunks_mut(op.to.1 * c)
+        .enumerate()
+        .for_each(|(v, line)| {
+            let (v0, v1, wv) = taps(v, op.from.0, op.to.0);
+            for (u, y) in line.chunks_exact_mut(c).enumerate() {
+                let (u0, u1, wu) = taps(u, width, op.to.1);
+                let corners = [row(v0, u0), row(v0, u1), row(v1, u0), row(v1, u1)];
+                for (k, y) in y.iter_mut().enumerate() {
+                    let [a, b, c, d] = corners.map(|corner| corner[k]);
+                    let (top, bottom) = (a * (1.0 - wu) + b * wu, c * (1.0 - wu) + d * wu);
+                    *y = top * (1.0 - wv) + bottom * wv;
+                }
             }
-        }
-    });
+        });
 }

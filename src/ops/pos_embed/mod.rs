@@ -35,7 +35,10 @@ impl OpSpec for PosEmbed {
     const NAME: &'static str = "pos_embed";
 
     fn reads(&self) -> Vec<BufferId> {
-        [self.x, self.table].into_iter().chain(self.class_token).collect()
+        [self.x, self.table]
+            .into_iter()
+            .chain(self.class_token)
+            .collect()
     }
 
     fn writes(&self) -> Vec<BufferId> {
@@ -47,7 +50,11 @@ impl OpSpec for PosEmbed {
     }
 
     fn shapes(&self) -> String {
-        let class = if self.class_token.is_some() { " +class" } else { "" };
+        let class = if self.class_token.is_some() {
+            " +class"
+        } else {
+            ""
+        };
         format!("x[{},{},{}]{class}", self.batch, self.tokens, self.channels)
     }
 

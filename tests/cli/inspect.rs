@@ -1,0 +1,157 @@
+//! `pvt inspect`: counts against the published tables.
+
+use serde_json::Value;
+
+use crate::{MICRO, pvt};
+
+/// variant, parameters, parameters as a backbone, multiply-adds at 224 × 224 and, as a backbone, at
+/// 800 × 1280 (1e9, three decimals).
+const PUBLISHED: [(&str, u64, u64, &str, &str); 5] = [
+    ("tiny", 13_229_288, 12_714_752, "1.933", "69.493"),
+    ("small", 24_485_864, 23_971_328, "3.816", "134.144"),
+    ("medium", 44_208_104, 43_693_568, "6.659", "221.389"),
+    ("large", 61_369_320, 60_854_784, "9.814", "323.260"),
+    ("huge", 304_945_512, 304_174_208, "50.493", "1392.759"),
+];
+
+fn giga(value: &Value) -> String {
+    format!("{:.3}", value.as_u64().unwrap() as f64 / 1e9)
+}
+
+#[test]
+fn parameters_and_multiply_adds_are_the_published_ones() {
+    for (name, parameters, backbone, at_224, at_800) in PUBLISHED {
+        let report = pvt(&["inspect", "config", "--variant", name, "--json"]).json();
+        assert_eq!(report["parameters"], parameters, "{name}");
+        assert_eq!(report["backbone_parameters"], backbone, "{name}");
+        assert_eq!(giga(&report["macs"]), at_224, "{name}");
+        let args = ["--size", "800x1280", "--backbone", "--json"];
+        let large = pvt(&[&["inspect", "config", "--variant", name][..], &args].concat()).json();
+        assert_eq!(giga(&large["macs"]), at_800, "{name}");
+    }
+}
+
+#[test]
+fn multiply_adds_of_each_operator_follow_from_the_shapes() {
+    let report = pvt(&["inspect", "config", "--variant", "small", "--json"]).json();
+    let mut total = 0;
+    // C, N, M, depth, reduction, hidden, values of a patch, positions
+    for (s, [c, n, m, depth, r, hidden, patch, positions]) in [
+        [64, 3136, 49, 3, 8, 512, 48, 3136],
+        [128, 784, 49, 4, 4, 1024, 256, 784],
+        [320, 196, 49, 6, 2, 1280, 512, 196],
+        [512, 50, 50, 3, 1, 2048, 1280, 49],
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let found = &report["stages"][s]["macs"];
+        let reduction = if r > 1 { depth * m * r * r * c * c } else { 0 };
+        for (name, want) in [
+            ("patch_embed", positions * patch * c),
+            ("q", depth * n * c * c),
+            ("sr", reduction),
+            ("kv", depth * m * c * 2 * c),
+            ("qk_pv", depth * 2 * n * m * c),
+            ("proj", depth * n * c * c),
+            ("fc1", depth * n * c * hidden),
+            ("fc2", depth * n * c * hidden),
+        ] {
+            assert_eq!(
+                found[name].as_u64().unwrap_or(0),
+                want,
+                "stage {} {name}",
+                s + 1
+            );
+            total += want;
+        }
+    }
+    assert_eq!(report["macs"].as_u64(), Some(total + 512 * 1000));
+}
+
+#[test]
+fn a_plan_lists_its_steps_and_memory() {
+    let plan = pvt(&[
+        "inspect",
+        "plan",
+        "--variant",
+        "tiny",
+        "--batch",
+        "2",
+        "--json",
+    ])
+    .json();
+    let steps = plan["steps"].as_array().unwrap();
+    assert_eq!(plan["launches"], steps.len());
+    assert!(plan["workspace_bytes"].as_u64().unwrap() > 0);
+    let flops: u64 = steps.iter().map(|s| s["flops"].as_u64().unwrap()).sum();
+    assert_eq!(
+        giga(&Value::from(flops / 4)),
+        "1.933",
+        "two images, two operations each"
+    );
+    for key in ["label", "op", "shapes", "bytes", "reads", "writes"] {
+        assert!(!steps[0][key].is_null(), "{key}");
+    }
+    let text = pvt(&[
+        "inspect",
+        "plan",
+        "--variant",
+        "tiny",
+        "--size",
+        "256x192",
+        "--backbone",
+    ]);
+    assert!(text.stdout.contains("pos_embed1.resized") && text.stdout.contains("workspace"));
+    assert!(!text.stdout.contains("head"), "a backbone has no head");
+}
+
+#[test]
+fn weights_and_device_are_described() {
+    let file = format!("{MICRO}/model.hf.safetensors");
+    let report = pvt(&["inspect", "weights", &file, "--json"]).json();
+    assert_eq!(report["elements"], 214_378);
+    assert_eq!(report["tensors"][0]["dtype"], "F32");
+    assert!(
+        pvt(&["inspect", "weights", &file])
+            .stdout
+            .contains("214378 elements")
+    );
+    let device = pvt(&["inspect", "device", "--json"]).json();
+    assert!(device["cpu"]["threads"].as_u64().unwrap() >= 1);
+    assert!(
+        device["cuda"]["why_not"]
+            .as_str()
+            .unwrap()
+            .contains("not in this build")
+    );
+}
+
+#[test]
+fn bench_prints_its_measurement() {
+    let config = format!("{MICRO}/config.json");
+    let args = [
+        "bench",
+        "--config",
+        &config,
+        "--batch",
+        "2",
+        "--seconds",
+        "0.05",
+        "--steps",
+        "--json",
+    ];
+    let report = pvt(&args).json();
+    let number = |key: &str| report[key].as_f64().unwrap();
+    assert!(number("min_ms") <= number("lower_quartile_ms"));
+    assert!(number("lower_quartile_ms") <= number("median_ms"));
+    assert!(number("median_ms") <= number("upper_quartile_ms"));
+    assert!(
+        (number("images_per_s") - 2e3 / number("median_ms")).abs() < 1e-6 * number("images_per_s")
+    );
+    assert_eq!(
+        report["times_ms"].as_array().unwrap().len(),
+        report["runs"]
+    );
+    assert!(!report["steps"].as_array().unwrap().is_empty());
+}
