@@ -149,9 +149,6 @@ fn bench_prints_its_measurement() {
     assert!(
         (number("images_per_s") - 2e3 / number("median_ms")).abs() < 1e-6 * number("images_per_s")
     );
-    assert_eq!(
-        report["times_ms"].as_array().unwrap().len(),
-        report["runs"]
-    );
+    assert_eq!(report["times_ms"].as_array().unwrap().len(), report["runs"]);
     assert!(!report["steps"].as_array().unwrap().is_empty());
 }

@@ -3,6 +3,7 @@
 mod classify;
 mod features;
 mod inspect;
+mod model;
 mod refuse;
 mod verify;
 
