@@ -1,9 +1,9 @@
-//! LayerNorm: y[r, c] = (x[r, c] - mean_r) / sqrt(var_r + eps) · gamma[c] + beta[c].
+//! LayerNorm: `y[r, c] = (x[r, c] - mean_r) / sqrt(var_r + eps) · gamma[c] + beta[c]`.
 //!
 //! | tensor | shape | |
 //! | --- | --- | --- |
 //! | x | R rows of C, `x_stride` apart | in |
-//! | gamma, beta | [C] | in |
+//! | gamma, beta | `[C]` | in |
 //! | y | [R, C] | out |
 //!
 //! Biased variance, two passes, statistics in f32. A row stride above C picks one token per image

@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | x | [R, inner] | in |
 //! | weight | [cols, inner], as in `torch.nn.Linear` | in |
-//! | bias | [cols] or none | in |
+//! | bias | `[cols]` or none | in |
 //! | y | [R, cols] | out; with [`Epilogue::Accumulate`] also in |
 //!
 //! Accumulation in f32 in the order of the inner dimension, from the bias (and the residual) up.

@@ -3,9 +3,9 @@
 //! | tensor | shape | |
 //! | --- | --- | --- |
 //! | x | [R, C] | in and out |
-//! | gamma, beta | [C] | in |
-//! | w1, b1 | [E, C], [E] | in |
-//! | w2, b2 | [C, E], [C] | in |
+//! | gamma, beta | `[C]` | in |
+//! | w1, b1 | `[E, C]`, `[E]` | in |
+//! | w2, b2 | `[C, E]`, `[C]` | in |
 //!
 //! The hidden layer [R, E], eight times as large as x in stages 1 and 2, exists only for the rows
 //! of one task. Same arithmetic, bit for bit, as `layernorm`, `linear` with GELU and `linear`

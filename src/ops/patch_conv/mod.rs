@@ -1,14 +1,14 @@
 //! Patch convolution: kernel = stride = P, no padding. Serves as patch embedding and as the
 //! spatial reduction of keys and values.
 //!
-//! y[b, (v, u), o] = bias[o] + Σ x[b, v·P + dy, u·P + dx, c] · weight[o, c, dy, dx], for the
+//! `y[b, (v, u), o] = bias[o] + Σ x[b, v·P + dy, u·P + dx, c] · weight[o, c, dy, dx]`, for the
 //! ⌊H/P⌋ × ⌊W/P⌋ whole patches; pixels that fill no patch are not read.
 //!
 //! | tensor | shape | |
 //! | --- | --- | --- |
 //! | x | [B, C, H, W] (pixels) or [B, H·W, C] (tokens) | in |
 //! | weight | [O, C, P, P], as in `torch.nn.Conv2d` | in |
-//! | bias | [O] | in |
+//! | bias | `[O]` | in |
 //! | y | [B, ⌊H/P⌋·⌊W/P⌋, O] | out |
 //!
 //! An implicit matrix product: one line of P tokens is P·C adjacent values, so tokens are never

@@ -1,12 +1,12 @@
 //! Learned positions of PVT v1: adding the table, joining the class token, resizing the table.
 //!
-//! `pos_embed`: y[b, t] = tokens[t] + table[t], where the tokens of an image are the class token, if
-//! there is one, and then x[b].
+//! `pos_embed`: `y[b, t] = tokens[t] + table[t]`, where the tokens of an image are the class token, if
+//! there is one, and then `x[b]`.
 //!
 //! | tensor | shape | |
 //! | --- | --- | --- |
 //! | x | [B, N, C] | in |
-//! | class_token | [C] or none | in |
+//! | class_token | `[C]` or none | in |
 //! | table | [k + N, C], k = 1 with a class token, else 0 | in |
 //! | y | [B, k + N, C] | out |
 //!
