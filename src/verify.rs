@@ -1,7 +1,7 @@
 //! Checks a model against a case folder of reference tensors.
 //!
 //! A case holds `config.json`, `model.safetensors` and `reference.safetensors`, the latter with
-//! `pixel_values` [B, C, H, W], `labels` [B] and any tensors of the forward pass under the names that
+//! `pixel_values` [B, C, H, W], `labels`, one class per image, and any tensors of the forward pass under the names that
 //! a traced plan gives its outputs. The model runs three times: traced (every intermediate tensor),
 //! plain (logits) and as a backbone (feature maps, stage 4 without a class token). A tensor that
 //! more than one run produces is judged by the worst.

@@ -1,6 +1,6 @@
 //! Pictures: decoding with limits, resizing as Pillow does, and normalisation.
 //!
-//! A [`Picture`] is what Pillow's `Image.open(path).convert("RGB")` would give; [`prepare`] turns
+//! A [`Picture`] is what Pillow's `Image.open(path).convert("RGB")` would give; [`prepare()`] turns
 //! it into the planar `[3, H, W]` input of a model. Resizing gives the same bytes as Pillow
 //! 13.0, so the only stage that can differ from a Python pipeline is the decoding of JPEG files,
 //! where decoders are free to round differently (a few levels of 255).

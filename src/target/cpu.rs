@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
+use super::TargetError;
 use crate::ops::matmul::pack;
 use crate::plan::{Buffer, BufferId, Order, Param, Place, Plan};
 
@@ -43,14 +44,6 @@ pub fn instruction_set() -> String {
     format!("{:?}", pulp::Arch::new())
 }
 
-/// Why a pool of threads could not be had.
-#[derive(Debug, thiserror::Error)]
-#[error("{threads} CPU threads could not be started: {source}; ask for fewer threads")]
-pub struct ThreadsError {
-    threads: usize,
-    source: rayon::ThreadPoolBuildError,
-}
-
 /// A pool of CPU threads that runs plans.
 #[derive(Debug, Clone)]
 pub struct CpuTarget {
@@ -61,13 +54,13 @@ impl CpuTarget {
     /// A target with its own pool of `threads` threads; 0 takes one per core.
     ///
     /// # Errors
-    /// [`ThreadsError`] where the system refuses to start the threads.
-    pub fn new(threads: usize) -> Result<Self, ThreadsError> {
+    /// [`TargetError::Threads`] where the system refuses to start the threads.
+    pub fn new(threads: usize) -> Result<Self, TargetError> {
         let pool = ThreadPoolBuilder::new()
             .num_threads(threads)
             .thread_name(|i| format!("pvt-cpu-{i}"))
             .build()
-            .map_err(|source| ThreadsError { threads, source })?;
+            .map_err(|source| TargetError::Threads { threads, source })?;
         Ok(Self {
             pool: Arc::new(pool),
         })

@@ -5,7 +5,7 @@ pub mod cpu;
 use std::fmt;
 use std::str::FromStr;
 
-use cpu::{CpuTarget, ThreadsError};
+use cpu::CpuTarget;
 
 /// Which target to use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -46,8 +46,13 @@ pub enum TargetError {
         expected: &'static str,
     },
     /// CPU threads that could not be started.
-    #[error(transparent)]
-    Threads(#[from] ThreadsError),
+    #[error("{threads} CPU threads could not be started: {source}; ask for fewer threads")]
+    Threads {
+        /// Threads asked for, 0 for one per core.
+        threads: usize,
+        /// What the system said.
+        source: rayon::ThreadPoolBuildError,
+    },
 }
 
 impl TargetKind {
@@ -60,7 +65,7 @@ impl TargetKind {
     pub fn open(self, dtype: DType, threads: usize) -> Result<CpuTarget, TargetError> {
         match (self, dtype) {
             (Self::Cuda, _) => Err(TargetError::Unavailable { target: self }),
-            (_, DType::F32) => Ok(CpuTarget::new(threads)?),
+            (_, DType::F32) => CpuTarget::new(threads),
             (_, dtype) => Err(TargetError::Dtype { dtype }),
         }
     }

@@ -1,6 +1,6 @@
 //! The operators in f64, straight from their equations: plain loops, no shared code, no shortcuts.
 
-/// y = x·Wᵀ + b: x [R, inner], w [cols, inner], b [cols] → [R, cols].
+/// y = x·Wᵀ + b: x [R, inner], w [cols, inner], `b` of cols values → [R, cols].
 pub fn linear(x: &[f64], inner: usize, w: &[f64], b: &[f64]) -> Vec<f64> {
     let mut y = Vec::new();
     for row in x.chunks_exact(inner) {
@@ -30,7 +30,7 @@ pub fn gelu(x: f64) -> f64 {
     0.5 * x * (1.0 + libm::erf(x / std::f64::consts::SQRT_2))
 }
 
-/// Convolution with kernel = stride = p and no padding: x [B, C, H, W], w [O, C, p, p], b [O]
+/// Convolution with kernel = stride = p and no padding: x [B, C, H, W], w [O, C, p, p], b of O values
 /// → tokens [B, ⌊H/p⌋·⌊W/p⌋, O].
 pub fn patch_conv(
     x: &[f64],
