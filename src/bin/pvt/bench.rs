@@ -1,16 +1,13 @@
 //! `pvt bench`: latency and throughput of a model on this machine.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use pvt_cuda::config::{Mode, Variant};
 use pvt_cuda::session::Session;
-use pvt_cuda::shape::ImageSize;
 use serde::Serialize;
 
 use crate::Outcome;
-use crate::model::{TargetArgs, UsageError, described, parse_size};
+use crate::model::{DescribedArgs, TargetArgs, UsageError};
 use crate::output;
 
 /// Forward passes before the clock starts.
@@ -20,21 +17,11 @@ const FEWEST: usize = 5;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Published model: tiny, small, medium, large, huge
-    #[arg(long, value_name = "NAME")]
-    variant: Option<Variant>,
-    /// Model description instead of a published one
-    #[arg(long, value_name = "FILE", conflicts_with = "variant")]
-    config: Option<PathBuf>,
-    /// Image size: SIDE or HEIGHTxWIDTH; the model's own otherwise
-    #[arg(long, value_parser = parse_size)]
-    size: Option<ImageSize>,
+    #[command(flatten)]
+    model: DescribedArgs,
     /// Images per forward pass
     #[arg(long, default_value_t = 1)]
     batch: usize,
-    /// Measure the four feature maps instead of the logits
-    #[arg(long)]
-    backbone: bool,
     /// How long to measure, in seconds
     #[arg(long, default_value_t = 4.0)]
     seconds: f64,
@@ -90,19 +77,14 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
         );
         return Err(UsageError(text).into());
     }
-    let config = described(args.variant, args.config.as_deref())?;
-    let size = args.size.unwrap_or(config.img_size);
+    let model = args.model.read()?;
+    let (size, mode) = (model.size, model.mode_name());
     let target = args
         .target
         .target
         .open(args.target.dtype, args.target.threads)?;
     let threads = target.threads();
-    let mode = if args.backbone {
-        Mode::Backbone
-    } else {
-        Mode::Classify
-    };
-    let mut session = Session::random(config, mode, target);
+    let mut session = Session::random(model.config, model.mode, target);
     let executor = session.executor(args.batch, size)?;
     let input: Vec<f32> = (0..executor.plan().input_len())
         .map(|i| ((i % 255) as f32 - 127.0) / 64.0)
@@ -127,16 +109,10 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     let median = quantile(&sorted, 0.5);
     let cost = executor.plan().cost();
     let report = Report {
-        model: args
-            .variant
-            .map_or_else(|| "custom".to_owned(), |v| v.to_string()),
+        model: model.name,
         size: [size.height, size.width],
         batch: args.batch,
-        mode: if args.backbone {
-            "backbone"
-        } else {
-            "classify"
-        },
+        mode,
         target: "cpu",
         dtype: args.target.dtype.to_string(),
         threads,

@@ -5,16 +5,15 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Args as ClapArgs, Subcommand};
-use pvt_cuda::config::{Mode, PvtConfig, STAGES, Variant};
+use pvt_cuda::config::{Mode, STAGES};
 use pvt_cuda::model::PlanSpec;
 use pvt_cuda::plan::{Plan, Step};
-use pvt_cuda::shape::ImageSize;
 use pvt_cuda::target::{DType, TargetKind};
 use pvt_cuda::weights::{Manifest, TensorFile};
 use serde_json::{Value, json};
 
 use crate::Outcome;
-use crate::model::{described, parse_size};
+use crate::model::{Described, DescribedArgs};
 use crate::output;
 
 #[derive(ClapArgs)]
@@ -26,7 +25,7 @@ pub(crate) struct Args {
 #[derive(Subcommand)]
 enum What {
     /// Sizes, parameters and multiply-adds of a model
-    Config(ModelArgs),
+    Config(ConfigArgs),
     /// Tensors of a safetensors file
     Weights {
         /// The file
@@ -46,19 +45,9 @@ enum What {
 }
 
 #[derive(ClapArgs)]
-struct ModelArgs {
-    /// Published model: tiny, small, medium, large, huge
-    #[arg(long, value_name = "NAME")]
-    variant: Option<Variant>,
-    /// Model description instead of a published one
-    #[arg(long, value_name = "FILE", conflicts_with = "variant")]
-    config: Option<PathBuf>,
-    /// Image size: SIDE or HEIGHTxWIDTH; the model's own otherwise
-    #[arg(long, value_parser = parse_size)]
-    size: Option<ImageSize>,
-    /// Four feature maps, without class token and head
-    #[arg(long)]
-    backbone: bool,
+struct ConfigArgs {
+    #[command(flatten)]
+    model: DescribedArgs,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -67,7 +56,7 @@ struct ModelArgs {
 #[derive(ClapArgs)]
 struct PlanArgs {
     #[command(flatten)]
-    model: ModelArgs,
+    model: DescribedArgs,
     /// Images per forward pass
     #[arg(long, default_value_t = 1)]
     batch: usize,
@@ -80,23 +69,9 @@ struct PlanArgs {
     /// Keep every intermediate tensor
     #[arg(long)]
     trace: bool,
-}
-
-impl ModelArgs {
-    /// The model, the image size and the mode.
-    fn read(&self) -> Result<(PvtConfig, ImageSize, Mode)> {
-        let config = described(self.variant, self.config.as_deref())?;
-        let size = self.size.unwrap_or(config.img_size);
-        Ok((
-            config,
-            size,
-            if self.backbone {
-                Mode::Backbone
-            } else {
-                Mode::Classify
-            },
-        ))
-    }
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
 }
 
 pub(crate) fn run(args: &Args) -> Result<Outcome> {
@@ -131,16 +106,17 @@ fn operator(step: &Step) -> Option<(usize, &'static str)> {
     Some((stage, operator))
 }
 
-fn config(args: &ModelArgs) -> Result<()> {
-    let (config, size, mode) = args.read()?;
+fn config(args: &ConfigArgs) -> Result<()> {
+    let described = args.model.read()?;
+    let (config, size, mode) = (&described.config, described.size, described.mode);
     // a trace has one step per operator
     let spec = PlanSpec {
         trace: true,
         ..PlanSpec::infer(1, size, mode)
     };
-    let plan = Plan::new(&config, spec)?;
+    let plan = Plan::new(config, spec)?;
     let shapes = config.stage_shapes(size, mode)?;
-    let manifest = Manifest::for_config(&config, Mode::Classify)?;
+    let manifest = Manifest::for_config(config, Mode::Classify)?;
     let total = manifest.num_parameters();
     let only_classify =
         |name: &str| name == "cls_token" || name.starts_with("norm.") || name.starts_with("head.");
@@ -178,9 +154,9 @@ fn config(args: &ModelArgs) -> Result<()> {
         .collect();
     let eps = config.ln_eps;
     let report = json!({
-        "model": args.variant.map_or_else(|| "custom".to_owned(), |v| v.to_string()),
+        "model": described.name,
         "size": [size.height, size.width],
-        "mode": if args.backbone { "backbone" } else { "classify" },
+        "mode": described.mode_name(),
         "classes": config.num_classes,
         "ln_eps": { "patch_embed": eps.patch_embed, "sr": eps.sr, "block": eps.block, "final": eps.final_norm },
         "parameters": total,
@@ -193,7 +169,7 @@ fn config(args: &ModelArgs) -> Result<()> {
     }
     output::line(&format!(
         "{} at {size}: {total} parameters ({} as a backbone), {} multiply-adds per image",
-        report["model"].as_str().unwrap_or_default(),
+        described.name,
         total - classify,
         plan.cost().macs
     ))?;
@@ -254,7 +230,12 @@ fn weights(path: &std::path::Path, as_json: bool) -> Result<()> {
 }
 
 fn plan(args: &PlanArgs) -> Result<()> {
-    let (config, image, mode) = args.model.read()?;
+    let Described {
+        config,
+        size: image,
+        mode,
+        ..
+    } = args.model.read()?;
     args.target.open(args.dtype, 1)?;
     let plan = Plan::new(
         &config,
@@ -265,7 +246,7 @@ fn plan(args: &PlanArgs) -> Result<()> {
             trace: args.trace,
         },
     )?;
-    if !args.model.json {
+    if !args.json {
         return output::line(plan.to_string().trim_end());
     }
     let step = |s: &Step| {

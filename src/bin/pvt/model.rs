@@ -192,13 +192,62 @@ pub(crate) fn config_file(path: &Path) -> Result<PvtConfig> {
     PvtConfig::from_file(path).with_context(|| path.display().to_string())
 }
 
-/// A model of `--variant` or `--config`, for commands that need no weights.
-pub(crate) fn described(variant: Option<Variant>, config: Option<&Path>) -> Result<PvtConfig> {
-    match (variant, config) {
-        (Some(variant), _) => Ok(variant.config()),
-        (None, Some(path)) => config_file(path),
-        (None, None) => {
-            Err(UsageError("no model given; add --variant NAME or --config FILE".to_owned()).into())
+/// A model without weights, and the images it is looked at with.
+#[derive(Args)]
+pub(crate) struct DescribedArgs {
+    /// Published model: tiny, small, medium, large, huge
+    #[arg(long, value_name = "NAME")]
+    variant: Option<Variant>,
+    /// Model description instead of a published one
+    #[arg(long, value_name = "FILE", conflicts_with = "variant")]
+    config: Option<PathBuf>,
+    /// Image size: SIDE or HEIGHTxWIDTH; the model's own otherwise
+    #[arg(long, value_parser = parse_size)]
+    size: Option<ImageSize>,
+    /// The four feature maps, without class token and head
+    #[arg(long)]
+    backbone: bool,
+}
+
+/// What [`DescribedArgs`] describe.
+pub(crate) struct Described {
+    pub(crate) name: String,
+    pub(crate) config: PvtConfig,
+    pub(crate) size: ImageSize,
+    pub(crate) mode: Mode,
+}
+
+impl DescribedArgs {
+    pub(crate) fn read(&self) -> Result<Described> {
+        let (name, config) = match (self.variant, &self.config) {
+            (Some(variant), _) => (variant.to_string(), variant.config()),
+            (None, Some(path)) => (path.display().to_string(), config_file(path)?),
+            (None, None) => {
+                let text = "no model given; add --variant NAME or --config FILE";
+                return Err(UsageError(text.to_owned()).into());
+            }
+        };
+        let size = self.size.unwrap_or(config.img_size);
+        let mode = if self.backbone {
+            Mode::Backbone
+        } else {
+            Mode::Classify
+        };
+        Ok(Described {
+            name,
+            config,
+            size,
+            mode,
+        })
+    }
+}
+
+impl Described {
+    /// The mode in the words of the options.
+    pub(crate) fn mode_name(&self) -> &'static str {
+        match self.mode {
+            Mode::Classify => "classify",
+            Mode::Backbone => "backbone",
         }
     }
 }
