@@ -52,9 +52,13 @@ impl OpSpec for PosEmbed {
     }
 
     fn run(&self, memory: &mut Memory<'_>, _: &Lanes) {
-        let class = self.class_token.unwrap_or(self.table);
-        let ([x, table, class], [y]) = memory.bind([self.x, self.table, class], [self.y]);
-        cpu::add(self, x, self.class_token.map(|_| class), table, y);
+        if let Some(class) = self.class_token {
+            let ([x, table, class], [y]) = memory.bind([self.x, self.table, class], [self.y]);
+            cpu::add(self, x, Some(class), table, y);
+        } else {
+            let ([x, table], [y]) = memory.bind([self.x, self.table], [self.y]);
+            cpu::add(self, x, None, table, y);
+        }
     }
 }
 
