@@ -238,11 +238,12 @@ fn multiply_adds_grow_with_the_batch_and_not_with_fusion() {
     assert_eq!(eight.cost().macs, 8 * one.cost().macs);
 }
 
-/// Bytes of workspace buffers that matter at the same time, at most.
+/// Bytes of workspace buffers that matter at the same time, at most: from their first step to their
+/// last, results to the end, and what is made at set-up always.
 fn peak(plan: &Plan) -> usize {
-    // from the dump, which names every buffer by place and size: `ws+0x1c00[200704]`
     let mut lives: BTreeMap<_, (usize, usize, usize)> = BTreeMap::new();
     let end = plan.steps().len();
+    // a description names a buffer by place and size, such as `ws+0x1c00[200704]`
     let len = |id| {
         let text = plan.describe(id);
         let len = text.strip_prefix("ws+").and_then(|t| t.split_once('['));
@@ -251,12 +252,12 @@ fn peak(plan: &Plan) -> usize {
     let mut touch = |id, at: usize| {
         if let Some(len) = len(id) {
             let life = lives.entry(id).or_insert((at, at, len));
-            life.1 = at;
+            *life = (life.0.min(at), life.1.max(at), len);
         }
     };
-    for step in plan.setup() {
-        let (reads, writes) = step.buffers();
-        reads.into_iter().chain(writes).for_each(|id| touch(id, 0));
+    for id in plan.setup().iter().flat_map(|step| step.buffers().1) {
+        touch(id, 0);
+        touch(id, end);
     }
     for (at, step) in plan.steps().iter().enumerate() {
         let (reads, writes) = step.buffers();
@@ -287,9 +288,8 @@ fn the_workspace_is_hardly_larger_than_what_is_alive_at_once() {
                 let plan = plan(&variant.config(), batch, image, mode);
                 let (peak, workspace) = (peak(&plan), plan.workspace_bytes());
                 let case = format!("{variant} {mode:?} {batch}x{image:?}: {workspace} of {peak}");
-                eprintln!("RATIO {:.3} {case}", workspace as f64/peak as f64);
                 assert!(peak <= workspace, "{case}");
-                assert!(workspace as f64 <= 9.15 * peak as f64, "{case}");
+                assert!(workspace as f64 <= 1.15 * peak as f64, "{case}");
             }
         }
     }

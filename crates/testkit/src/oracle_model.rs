@@ -66,9 +66,10 @@ impl Model<'_> {
     }
 
     fn layer(&self, key: &str, shape: &[usize], bias: bool) -> (Vec<f64>, Vec<f64>) {
-        let b = match bias {
-            true => (self.param)(&format!("{key}.bias"), &shape[..1]),
-            false => vec![0.0; shape[0]],
+        let b = if bias {
+            (self.param)(&format!("{key}.bias"), &shape[..1])
+        } else {
+            vec![0.0; shape[0]]
         };
         ((self.param)(&format!("{key}.weight"), shape), b)
     }
@@ -112,9 +113,10 @@ impl Model<'_> {
             let shape = [1, first + native.0 * native.1, c];
             let table = (self.param)(&format!("pos_embed{s}"), &shape);
             let (class_row, rest) = table.split_at(first * c);
-            let rest = match native == (h, w) {
-                true => rest.to_vec(),
-                false => oracle::bilinear(rest, native, (h, w), c),
+            let rest = if native == (h, w) {
+                rest.to_vec()
+            } else {
+                oracle::bilinear(rest, native, (h, w), c)
             };
             let class = match first {
                 1 => (self.param)("cls_token", &[1, 1, c]),
