@@ -67,8 +67,8 @@ static ALLOCATOR: Counting = Counting;
 /// Tests of this file run one at a time, so that counts are of one of them. The calling
 /// thread is counted from now on.
 fn alone() -> impl Drop {
-    COUNTED.set(true);
     static LOCK: Mutex<()> = Mutex::new(());
+    COUNTED.set(true);
     LOCK.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -85,13 +85,16 @@ fn named_pool(threads: usize) -> Arc<ThreadPool> {
     )
 }
 
-/// Calls and bytes per run of `runs` runs of `f`.
-fn allocations(runs: usize, mut f: impl FnMut()) -> (f64, f64) {
-    let before = (CALLS.load(Ordering::SeqCst), BYTES.load(Ordering::SeqCst));
-    (0..runs).for_each(|_| f());
-    let per_run =
-        |now: &AtomicUsize, before| (now.load(Ordering::SeqCst) - before) as f64 / runs as f64;
-    (per_run(&CALLS, before.0), per_run(&BYTES, before.1))
+/// Runs that are counted together.
+const RUNS: usize = 10;
+
+/// Calls and bytes of [`RUNS`] runs of `f`.
+fn allocations(mut f: impl FnMut()) -> (usize, usize) {
+    let now = || (CALLS.load(Ordering::SeqCst), BYTES.load(Ordering::SeqCst));
+    let before = now();
+    (0..RUNS).for_each(|_| f());
+    let after = now();
+    (after.0 - before.0, after.1 - before.1)
 }
 
 fn bind(plan: Plan, target: CpuTarget) -> (Executor, Vec<f32>) {
@@ -117,18 +120,21 @@ fn allocations_of_a_forward_pass_are_few_and_small() {
         for _ in 0..2 {
             executor.run(&input).unwrap();
         }
-        let (calls, bytes) = allocations(10, || executor.run(&input).unwrap());
+        let (calls, bytes) = allocations(|| executor.run(&input).unwrap());
         // all of them inside the matrix crate, one a call, and in the queue of the pool
         assert!(
-            calls <= 5000.0 && bytes <= 1e6,
-            "{threads} threads: {calls} allocations of {bytes} bytes per forward pass"
+            calls <= 5000 * RUNS && bytes <= 1_000_000 * RUNS,
+            "{threads} threads: {calls} allocations of {bytes} bytes in {RUNS} forward passes"
         );
     }
 }
 
-/// Allocations and bytes per run of the plan that `append` makes, on one thread. The call comes from
+/// Allocations and bytes of [`RUNS`] runs of the plan that `append` makes, on one thread. The call comes from
 /// inside the pool, so that the pool takes no message from outside.
-fn allocations_of(input: usize, append: impl Fn(&mut Builder, BufferId) -> BufferId) -> (f64, f64) {
+fn allocations_of(
+    input: usize,
+    append: impl Fn(&mut Builder, BufferId) -> BufferId,
+) -> (usize, usize) {
     let mut builder = Builder::new();
     let x = builder.input(input);
     let y = append(&mut builder, x);
@@ -141,7 +147,7 @@ fn allocations_of(input: usize, append: impl Fn(&mut Builder, BufferId) -> Buffe
     pool.install(|| {
         executor.run(&input).unwrap();
         executor.run(&input).unwrap();
-        allocations(10, || executor.run(&input).unwrap())
+        allocations(|| executor.run(&input).unwrap())
     })
 }
 
@@ -154,11 +160,11 @@ fn steps_without_matrix_products_allocate_nothing() {
         b.pos_embed("table", y, (2, 64), ((5, 5), (10, 5)), Some("class"))
             .unwrap()
     });
-    assert_eq!(counts, (0.0, 0.0), "allocations and bytes per forward pass");
+    assert_eq!(counts, (0, 0), "allocations and bytes");
 }
 
-/// Allocations of one call of the matrix crate for 48 rows, 64 columns and 64 terms.
-fn allocations_of_the_matrix_crate() -> f64 {
+/// Allocations of [`RUNS`] calls of the matrix crate for 48 rows, 64 columns and 64 terms.
+fn allocations_of_the_matrix_crate() -> usize {
     let (x, w, mut y) = (
         vec![1f32; 48 * 64],
         vec![1f32; 64 * 64],
@@ -191,7 +197,7 @@ fn allocations_of_the_matrix_crate() -> f64 {
         }
     };
     call();
-    allocations(10, call).0
+    allocations(call).0
 }
 
 #[test]
@@ -219,16 +225,16 @@ fn steps_with_matrix_products_allocate_only_inside_the_matrix_crate() {
     // products, by the tiles of 48 rows, 64 columns and, for tokens, one line of a patch
     let len = 48 * 64;
     for (op, products, (found, _)) in [
-        ("linear", 1.0, allocations_of(len, linear)),
-        ("attention", 2.0, allocations_of(len, attention)),
-        ("patch_conv on tokens", 2.0, allocations_of(len, tokens)),
-        ("patch_conv on pixels", 1.0, allocations_of(len, pixels)),
-        ("mlp", 2.0, allocations_of(len, mlp)),
+        ("linear", 1, allocations_of(len, linear)),
+        ("attention", 2, allocations_of(len, attention)),
+        ("patch_conv on tokens", 2, allocations_of(len, tokens)),
+        ("patch_conv on pixels", 1, allocations_of(len, pixels)),
+        ("mlp", 2, allocations_of(len, mlp)),
     ] {
         assert_eq!(
             found,
             products * one,
-            "{op}: {products} products of {one} allocations each"
+            "{op}: {products} products of {one} allocations each in {RUNS} runs"
         );
     }
 }

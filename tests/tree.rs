@@ -186,7 +186,7 @@ fn layers_import_downwards_only() {
                     .any(|import| line.contains(import))
                     || line.contains("use crate::{") && line.contains(&format!("{module}::"))
             };
-            path.starts_with(&inside) && forbidden.iter().any(|module| imports(&module))
+            path.starts_with(&inside) && forbidden.iter().any(imports)
         });
         assert!(
             found.is_empty(),

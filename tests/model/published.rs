@@ -19,7 +19,7 @@ use crate::support::size;
 /// Shape, sum, norm, elements [0,0,0,0], [0,1,0,1] and the last.
 type Map = ([usize; 4], f64, f64, [f64; 3]);
 
-fn check(image: ImageSize, maps: [Map; 4]) {
+fn check(image: ImageSize, maps: &[Map; 4]) {
     let spec = PlanSpec::infer(1, image, Mode::Backbone);
     let plan = Arc::new(Plan::new(&Variant::Tiny.config(), spec).unwrap());
     let params = Params::load(&plan, |p, out| {
@@ -32,7 +32,7 @@ fn check(image: ImageSize, maps: [Map; 4]) {
     let input = hash::image(plan.input_len());
     let mut run = Executor::new(plan, params.unwrap(), CpuTarget::new(2).unwrap()).unwrap();
     run.run(&input).unwrap();
-    for (s, (shape, sum, norm, elements)) in (1..).zip(maps) {
+    for (s, &(shape, sum, norm, elements)) in (1..).zip(maps) {
         let output = run.plan().output(&format!("feature{s}")).unwrap();
         assert_eq!(output.view.shape, shape, "feature{s}");
         let values = run.read(&output.view);
@@ -61,7 +61,7 @@ fn check(image: ImageSize, maps: [Map; 4]) {
 fn tiny_backbone_at_100x130_gives_the_published_maps() {
     check(
         size(100, 130),
-        [
+        &[
             (
                 [1, 64, 25, 32],
                 3.971_082_798e2,
@@ -94,7 +94,7 @@ fn tiny_backbone_at_100x130_gives_the_published_maps() {
 fn tiny_backbone_at_256x320_gives_the_published_maps() {
     check(
         size(256, 320),
-        [
+        &[
             (
                 [1, 64, 64, 80],
                 3.021_362_592e4,

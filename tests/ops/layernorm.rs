@@ -2,7 +2,7 @@ use pvt_testkit::{compare::widen, oracle};
 
 use crate::harness::{Bench, assert_close, assert_too_short, random, same_bits, tolerance, wide};
 
-/// LayerNorm of rows `stride` apart.
+/// A norm of rows `stride` apart.
 fn run(x: Vec<f32>, rows: usize, c: usize, stride: usize, eps: f32) -> Vec<f32> {
     let mut bench = Bench::on(x);
     let y = bench
