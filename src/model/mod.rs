@@ -33,8 +33,9 @@ pub struct PlanSpec {
     pub image: ImageSize,
     /// Class logits, or four feature maps.
     pub mode: Mode,
-    /// Whether every intermediate tensor can be read afterwards. A trace runs the same arithmetic
-    /// in more and smaller steps, and needs far more memory.
+    /// Whether every intermediate tensor can be read afterwards. A trace runs in more and smaller
+    /// steps and needs far more memory. Its results differ from those of a plain run by rounding
+    /// (below 1e-6, relative): each branch of a block is rounded before it joins the stream.
     pub trace: bool,
 }
 

@@ -29,13 +29,14 @@ pub struct Cost {
 impl Cost {
     /// Floating-point operations of the matrix products: two per multiply-add.
     pub fn flops(&self) -> u64 {
-        2 * self.macs
+        self.macs.saturating_mul(2)
     }
 }
 
-/// Product of sizes as a count that cannot overflow for any plan that was built.
+/// Product of sizes; the largest count there is where it would overflow, as it can before a plan
+/// is found to be too large.
 pub(crate) fn count(sizes: &[usize]) -> u64 {
-    sizes.iter().map(|&s| s as u64).product()
+    sizes.iter().fold(1, |n, &s| n.saturating_mul(s as u64))
 }
 
 /// One operator with its sizes and buffers.

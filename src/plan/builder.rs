@@ -466,13 +466,8 @@ impl Builder {
 
     fn finished_step(&self, label: &str, op: Op) -> Step {
         let len = |id: BufferId| self.buffers[id.index()].0 as u64;
-        let bytes = op
-            .reads()
-            .into_iter()
-            .chain(op.writes())
-            .map(len)
-            .sum::<u64>()
-            * 4;
+        let elements = op.reads().into_iter().chain(op.writes()).map(len);
+        let bytes = elements.fold(0u64, u64::saturating_add).saturating_mul(4);
         Step {
             label: label.to_owned(),
             cost: Cost {

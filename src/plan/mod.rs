@@ -129,8 +129,8 @@ impl Plan {
     /// Sum over the steps of a forward pass.
     pub fn cost(&self) -> Cost {
         self.steps.iter().fold(Cost::default(), |sum, step| Cost {
-            macs: sum.macs + step.cost.macs,
-            bytes: sum.bytes + step.cost.bytes,
+            macs: sum.macs.saturating_add(step.cost.macs),
+            bytes: sum.bytes.saturating_add(step.cost.bytes),
         })
     }
 }

@@ -1,3 +1,7 @@
 //! The whole network against independent float64 results.
 
 mod hash_weights;
+mod invariants;
+mod oracle;
+mod published;
+mod support;

@@ -3,3 +3,4 @@
 pub mod compare;
 pub mod hash;
 pub mod oracle;
+pub mod oracle_model;

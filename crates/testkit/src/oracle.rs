@@ -98,8 +98,8 @@ pub fn bilinear(x: &[f64], (h, w): (usize, usize), (oh, ow): (usize, usize), c: 
         for u in 0..ow {
             for ch in 0..c {
                 let mut sum = 0.0;
-                for i in 0..h {
-                    for j in 0..w {
+                for i in (0..h).filter(|&i| weight(i, v, h, oh) > 0.0) {
+                    for j in (0..w).filter(|&j| weight(j, u, w, ow) > 0.0) {
                         sum += weight(i, v, h, oh) * weight(j, u, w, ow) * x[(i * w + j) * c + ch];
                     }
                 }
@@ -108,4 +108,55 @@ pub fn bilinear(x: &[f64], (h, w): (usize, usize), (oh, ow): (usize, usize), c: 
         }
     }
     y
+}
+
+/// Attention of every head of every image: q [B, N, h·d], kv [B, M, 2·h·d] with keys first
+/// → [B, N, h·d].
+pub fn multi_head(q: &[f64], kv: &[f64], [n, m, heads, d]: [usize; 4]) -> Vec<f64> {
+    let c = heads * d;
+    let mut y = vec![0.0; q.len()];
+    for ((q, kv), y) in q
+        .chunks_exact(n * c)
+        .zip(kv.chunks_exact(m * 2 * c))
+        .zip(y.chunks_exact_mut(n * c))
+    {
+        for head in 0..heads {
+            let cut = |x: &[f64], width: usize, first: usize| -> Vec<f64> {
+                x.chunks_exact(width)
+                    .flat_map(|row| &row[first..first + d])
+                    .copied()
+                    .collect()
+            };
+            let (k, v) = (cut(kv, 2 * c, head * d), cut(kv, 2 * c, c + head * d));
+            let part = attention(&cut(q, c, head * d), &k, &v, d);
+            for (row, values) in y.chunks_exact_mut(c).zip(part.chunks_exact(d)) {
+                row[head * d..head * d + d].copy_from_slice(values);
+            }
+        }
+    }
+    y
+}
+
+/// Two linear layers with GELU between them: x [R, c], w1 [e, c], w2 [c, e] → [R, c].
+pub fn mlp(x: &[f64], (w1, b1): (&[f64], &[f64]), (w2, b2): (&[f64], &[f64])) -> Vec<f64> {
+    let hidden: Vec<f64> = linear(x, b2.len(), w1, b1).into_iter().map(gelu).collect();
+    linear(&hidden, b1.len(), w2, b2)
+}
+
+/// For each image its class token, where there is one, and its tokens, plus the table:
+/// x [B, N, C], class [C] or nothing, table [k + N, C] → [B, k + N, C].
+pub fn pos_embed(x: &[f64], class: &[f64], table: &[f64]) -> Vec<f64> {
+    let mut y = Vec::new();
+    for image in x.chunks_exact(table.len() - class.len()) {
+        y.extend(class.iter().chain(image).zip(table).map(|(a, b)| a + b));
+    }
+    y
+}
+
+/// Channels of [B, N, C] before the positions: [B, C, N].
+pub fn channels_first(x: &[f64], n: usize, c: usize) -> Vec<f64> {
+    let images = x.chunks_exact(n * c);
+    images
+        .flat_map(|image| (0..c * n).map(|i| image[i % n * c + i / n]))
+        .collect()
 }

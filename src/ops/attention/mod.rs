@@ -52,7 +52,7 @@ impl OpSpec for Attention {
     }
 
     fn macs(&self) -> u64 {
-        2 * count(&[self.batch, self.queries, self.keys, self.channels()])
+        count(&[2, self.batch, self.queries, self.keys, self.channels()])
     }
 
     fn shapes(&self) -> String {

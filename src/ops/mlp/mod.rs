@@ -52,7 +52,7 @@ impl OpSpec for Mlp {
     }
 
     fn macs(&self) -> u64 {
-        2 * count(&[self.rows, self.channels, self.hidden])
+        count(&[2, self.rows, self.channels, self.hidden])
     }
 
     fn shapes(&self) -> String {
