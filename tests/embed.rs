@@ -5,7 +5,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pvt_cuda::config::{Mode, Variant};
 use pvt_cuda::executor::{Executor, Params};
@@ -21,15 +21,17 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 struct Counting;
 
 thread_local! {
-    /// Whether this thread is counted: the harness of the tests allocates now and then.
-    static COUNTED: Cell<bool> = const { Cell::new(false) };
+    /// The measurement that this thread belongs to. The harness of the tests belongs to none, and
+    /// threads of a pool that ends belong to an earlier one: both allocate now and then.
+    static MEMBER_OF: Cell<usize> = const { Cell::new(0) };
 }
 
+static CURRENT: AtomicUsize = AtomicUsize::new(1);
 static CALLS: AtomicUsize = AtomicUsize::new(0);
 static BYTES: AtomicUsize = AtomicUsize::new(0);
 
 fn count(bytes: usize) {
-    if COUNTED.get() {
+    if MEMBER_OF.get() == CURRENT.load(Ordering::Relaxed) {
         CALLS.fetch_add(1, Ordering::Relaxed);
         BYTES.fetch_add(bytes, Ordering::Relaxed);
     }
@@ -64,19 +66,37 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Tests of this file run one at a time, so that counts are of one of them. The calling
-/// thread is counted from now on.
-fn alone() -> impl Drop {
+/// Makes this thread the only one that is counted, until a pool is made.
+fn new_measurement() -> usize {
+    let number = CURRENT.fetch_add(1, Ordering::SeqCst) + 1;
+    MEMBER_OF.set(number);
+    number
+}
+
+/// Held by one test at a time, so that counts are of one of them; its thread is counted meanwhile.
+struct Alone {
+    _lock: MutexGuard<'static, ()>,
+}
+
+fn alone() -> Alone {
     static LOCK: Mutex<()> = Mutex::new(());
-    COUNTED.set(true);
-    LOCK.lock().unwrap_or_else(PoisonError::into_inner)
+    let lock = LOCK.lock().unwrap_or_else(PoisonError::into_inner);
+    new_measurement();
+    Alone { _lock: lock }
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        MEMBER_OF.set(0);
+    }
 }
 
 /// A pool of the caller, whose threads are counted.
 fn named_pool(threads: usize) -> Arc<ThreadPool> {
+    let number = new_measurement();
     let builder = ThreadPoolBuilder::new()
         .num_threads(threads)
-        .start_handler(|_| COUNTED.set(true));
+        .start_handler(move |_| MEMBER_OF.set(number));
     Arc::new(
         builder
             .thread_name(|i| format!("mine-{i}"))
@@ -197,6 +217,7 @@ fn allocations_of_the_matrix_crate() -> usize {
         }
     };
     call();
+    new_measurement();
     allocations(call).0
 }
 

@@ -1,4 +1,5 @@
 //! Pictures against Pillow: decoding, resizing and preparing, and what bad files are answered.
+#![cfg(feature = "picture")]
 
 mod decode;
 mod prepare;
