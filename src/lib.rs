@@ -41,6 +41,7 @@
 )]
 
 pub mod config;
+mod cpu;
 mod error;
 pub mod executor;
 #[cfg(feature = "hub")]

@@ -51,6 +51,24 @@ pub enum ShapeError {
         /// Elements the step touches.
         expected: usize,
     },
+    /// A step that uses one buffer of the workspace for two operands.
+    #[error("{step}: one buffer is used for two operands; give each its own")]
+    Aliased {
+        /// Label of the step.
+        step: String,
+    },
+    /// One parameter name for two parameters.
+    #[error(
+        "parameter `{name}` has shape {found:?} here and {expected:?}, or another use, before; use another label"
+    )]
+    Param {
+        /// Name of the parameter.
+        name: String,
+        /// Shape asked for now.
+        found: Vec<usize>,
+        /// Shape it was given first.
+        expected: Vec<usize>,
+    },
     /// The caller's input does not have the planned length.
     #[error(
         "the input holds {found} f32 values, the plan reads {expected}; plan for this batch and image size"

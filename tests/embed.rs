@@ -158,7 +158,7 @@ fn allocations_of(
     let mut builder = Builder::new();
     let x = builder.input(input);
     let y = append(&mut builder, x);
-    builder.output("y", View::contiguous(y, &[1]));
+    builder.output("y", View::contiguous(y, &[1])).unwrap();
     let pool = named_pool(1);
     let (mut executor, input) = bind(
         builder.finish().unwrap(),
@@ -340,4 +340,19 @@ fn parameters_of_another_model_or_mode_are_refused() {
             "{error}"
         );
     }
+}
+
+#[test]
+fn an_input_that_is_no_number_is_refused_on_request() {
+    let _alone = alone();
+    let (mut executor, mut input) = tiny(CpuTarget::new(1).unwrap());
+    input[1234] = f32::NAN;
+    executor.run(&input).unwrap();
+    executor.set_check_finite(true);
+    let error = executor.run(&input).unwrap_err();
+    assert!(
+        matches!(error, Error::NonFiniteInput { index: 1234, .. }),
+        "{error:?}"
+    );
+    assert!(error.to_string().contains("NaN at index 1234"), "{error}");
 }

@@ -59,13 +59,13 @@ mod tests {
             ("HF_HUB_CACHE", "/cache"),
             ("HF_HOME", "/hf"),
             ("XDG_CACHE_HOME", "/xdg"),
-            ("HOME", "/home/me"),
+            ("HOME", "/users/me"),
         ];
         let expected = [
             "/cache",
             "/hf/hub",
             "/xdg/huggingface/hub",
-            "/home/me/.cache/huggingface/hub",
+            "/users/me/.cache/huggingface/hub",
         ];
         for (skip, path) in expected.iter().enumerate() {
             assert_eq!(cache_dir(&all[skip..]).as_deref(), Some(Path::new(path)));

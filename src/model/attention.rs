@@ -23,7 +23,7 @@ pub(super) fn forward(
         Target::New,
     )?;
     let kv_tokens = reduced(net, stage, label, a)?;
-    net.trace(format!("{label}.kv_tokens"), kv_tokens, &[m, c]);
+    net.trace(format!("{label}.kv_tokens"), kv_tokens, &[m, c])?;
     let kv_label = format!("{label}.kv");
     let kv = net.builder.linear(
         &kv_label,
@@ -41,16 +41,17 @@ pub(super) fn forward(
             view.offset = offset;
             view.permuted(&[0, 2, 1, 3])
         };
-        net.builder.output(format!("{label}.q"), heads(q, n, c, 0));
         net.builder
-            .output(format!("{label}.k"), heads(kv, m, 2 * c, 0));
+            .output(format!("{label}.q"), heads(q, n, c, 0))?;
         net.builder
-            .output(format!("{label}.v"), heads(kv, m, 2 * c, c));
+            .output(format!("{label}.k"), heads(kv, m, 2 * c, 0))?;
+        net.builder
+            .output(format!("{label}.v"), heads(kv, m, 2 * c, c))?;
     }
     let ctx =
         net.builder
             .attention(label, (q, kv), (batch, n, m), (shape.heads, shape.head_dim))?;
-    net.trace(format!("{label}.ctx"), ctx, &[n, c]);
+    net.trace(format!("{label}.ctx"), ctx, &[n, c])?;
     Ok(ctx)
 }
 
@@ -70,7 +71,7 @@ fn reduced(net: &mut Net<'_>, stage: &Stage<'_>, label: &str, a: BufferId) -> Re
         (ratio, c),
         Pixels::Nhwc,
     )?;
-    net.trace(format!("{label}.sr_conv"), conv, &[m, c]);
+    net.trace(format!("{label}.sr_conv"), conv, &[m, c])?;
     let eps = net.config.ln_eps.sr;
     Ok(net
         .builder

@@ -18,7 +18,7 @@ pub(super) fn forward(
     let a = net
         .builder
         .layernorm(&format!("{label}.norm1"), x, (rows, c, c), eps)?;
-    net.trace(format!("{label}.norm1"), a, &[n, c]);
+    net.trace(format!("{label}.norm1"), a, &[n, c])?;
     let attn = format!("{label}.attn");
     let ctx = attention::forward(net, stage, &attn, a)?;
     let x = add_branch(
@@ -30,7 +30,7 @@ pub(super) fn forward(
     )?;
 
     let y = mlp::forward(net, stage, &label, x)?;
-    net.trace(format!("{label}.out"), y, &[n, c]);
+    net.trace(format!("{label}.out"), y, &[n, c])?;
     Ok(y)
 }
 
@@ -52,6 +52,6 @@ pub(super) fn add_branch(
     let y = net
         .builder
         .linear(label, branch, (rows, inner, c), true, Target::New)?;
-    net.trace(out.to_owned(), y, &[n, c]);
+    net.trace(out.to_owned(), y, &[n, c])?;
     Ok(net.builder.residual(out, (x, y), rows * c)?)
 }

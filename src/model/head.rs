@@ -17,20 +17,20 @@ pub(super) fn forward(net: &mut Net<'_>, shape: &StageShape, x: BufferId) -> Res
     };
     let mut class = net.builder.layernorm("norm", x, rows, eps)?;
     if net.spec.trace {
-        net.trace("final_norm".to_owned(), class, &[t, c]);
+        net.trace("final_norm".to_owned(), class, &[t, c])?;
         let rows = View {
             buffer: class,
             offset: 0,
             shape: vec![batch, c],
             strides: vec![t * c, 1],
         };
-        net.builder.output("head_input", rows);
+        net.builder.output("head_input", rows)?;
         class = net.builder.layernorm("norm", x, (batch, c, t * c), eps)?;
     }
     let logits = net
         .builder
         .linear("head", class, (batch, c, classes), true, Target::New)?;
     net.builder
-        .output("logits", View::contiguous(logits, &[batch, classes]));
+        .output("logits", View::contiguous(logits, &[batch, classes]))?;
     Ok(logits)
 }

@@ -25,7 +25,7 @@ pub(super) fn forward(
     let normed = net
         .builder
         .layernorm(&format!("{label}.norm2"), x, (rows, c, c), eps)?;
-    net.trace(format!("{label}.norm2"), normed, &[n, c]);
+    net.trace(format!("{label}.norm2"), normed, &[n, c])?;
     let fc1 = format!("{label}.mlp.fc1");
     let hidden = net
         .builder

@@ -101,11 +101,12 @@ struct Net<'a> {
 
 impl Net<'_> {
     /// Makes `x` [batch, …] readable as `name`, in traces only.
-    fn trace(&mut self, name: String, x: BufferId, shape: &[usize]) {
+    fn trace(&mut self, name: String, x: BufferId, shape: &[usize]) -> Result<()> {
         if self.spec.trace {
             let shape = [&[self.spec.batch], shape].concat();
-            self.builder.output(name, View::contiguous(x, &shape));
+            self.builder.output(name, View::contiguous(x, &shape))?;
         }
+        Ok(())
     }
 }
 

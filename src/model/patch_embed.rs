@@ -26,7 +26,7 @@ pub(super) fn forward(net: &mut Net<'_>, stage: &Stage<'_>, x: BufferId) -> Resu
     let normed = net
         .builder
         .layernorm(&label, conv, (batch * tokens, c, c), eps)?;
-    net.trace(format!("patch_embed{s}.tokens"), normed, &[tokens, c]);
+    net.trace(format!("patch_embed{s}.tokens"), normed, &[tokens, c])?;
 
     let class_token = stage.has_class_token(net.spec.mode).then_some("cls_token");
     let label = format!("pos_embed{s}");
@@ -39,8 +39,8 @@ pub(super) fn forward(net: &mut Net<'_>, stage: &Stage<'_>, x: BufferId) -> Resu
         net.builder.output(
             format!("{label}.resized"),
             View::contiguous(table, &[1, tokens, c]),
-        );
+        )?;
     }
-    net.trace(format!("stage{s}.input"), y, &[tokens, c]);
+    net.trace(format!("stage{s}.input"), y, &[tokens, c])?;
     Ok(y)
 }

@@ -22,7 +22,7 @@ pub(super) fn forward(net: &mut Net<'_>, stage: &Stage<'_>, x: BufferId) -> Resu
             strides: vec![t * c, 1, w * c, c],
         };
         net.builder
-            .output(format!("feature{}", stage.number()), view);
+            .output(format!("feature{}", stage.number()), view)?;
     }
     Ok(x)
 }

@@ -7,8 +7,6 @@
 pub(crate) mod attention;
 pub(crate) mod layernorm;
 pub(crate) mod linear;
-pub(crate) mod math;
-pub(crate) mod matmul;
 pub(crate) mod mlp;
 pub(crate) mod patch_conv;
 pub(crate) mod pos_embed;

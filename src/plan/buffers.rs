@@ -104,6 +104,9 @@ impl View {
     }
 
     /// The same elements with the axes in another order.
+    ///
+    /// # Panics
+    /// Where `axes` names an axis that the view does not have.
     #[must_use]
     pub fn permuted(&self, axes: &[usize]) -> Self {
         Self {

@@ -1,7 +1,6 @@
 //! Appends steps to a plan. Model code reads like the network; sizes are checked here.
 
-use super::arena::{Request, place};
-use super::{Buffer, BufferId, Order, Output, Param, Place, Plan, Step, View};
+use super::{BufferId, Order, Output, Param, Step, View};
 use crate::ops::attention::Attention;
 use crate::ops::layernorm::LayerNorm;
 use crate::ops::linear::{Epilogue, Linear};
@@ -9,12 +8,11 @@ use crate::ops::mlp::Mlp;
 use crate::ops::patch_conv::{PatchConv, Pixels};
 use crate::ops::pos_embed::{PosEmbed, PosResize};
 use crate::ops::residual::Residual;
-use crate::ops::{Cost, Op};
 use crate::shape::{ShapeError, elements};
 
 /// Where a buffer will lie, before offsets are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Input,
     Param(usize),
     /// Written once at set-up; never shares memory.
@@ -25,13 +23,13 @@ enum Kind {
 /// Builds a [`Plan`] step by step.
 #[derive(Debug, Default)]
 pub struct Builder {
-    steps: Vec<Step>,
-    setup: Vec<Step>,
-    buffers: Vec<(usize, Kind)>,
-    params: Vec<Param>,
-    outputs: Vec<Output>,
-    input_len: usize,
-    params_len: usize,
+    pub(super) steps: Vec<Step>,
+    pub(super) setup: Vec<Step>,
+    pub(super) buffers: Vec<(usize, Kind)>,
+    pub(super) params: Vec<Param>,
+    pub(super) outputs: Vec<Output>,
+    pub(super) input_len: usize,
+    pub(super) params_len: usize,
 }
 
 impl Builder {
@@ -47,11 +45,19 @@ impl Builder {
     }
 
     /// Declares what can be read under `name` after a run. The buffer keeps its contents to the end.
-    pub fn output(&mut self, name: impl Into<String>, view: View) {
-        self.outputs.push(Output {
-            name: name.into(),
-            view,
-        });
+    ///
+    /// # Errors
+    /// [`ShapeError`] where the view reaches beyond its buffer.
+    pub fn output(&mut self, name: impl Into<String>, view: View) -> Result<(), ShapeError> {
+        let name = name.into();
+        let mut end = view.offset;
+        for (&size, &stride) in view.shape.iter().zip(&view.strides) {
+            let last = elements("output", &[size.saturating_sub(1), stride])?;
+            end = end.saturating_add(last);
+        }
+        self.holds(&name, view.buffer, end.saturating_add(1))?;
+        self.outputs.push(Output { name, view });
+        Ok(())
     }
 
     /// LayerNorm of `rows` rows of `channels`, `x_stride` elements apart, with parameters
@@ -83,7 +89,7 @@ impl Builder {
                 beta,
                 y,
             },
-        );
+        )?;
         Ok(y)
     }
 
@@ -137,7 +143,7 @@ impl Builder {
                 bias,
                 y,
             },
-        );
+        )?;
         Ok(y)
     }
 
@@ -182,7 +188,7 @@ impl Builder {
             w2,
             b2,
         };
-        self.step(&format!("{label}.mlp"), op);
+        self.step(&format!("{label}.mlp"), op)?;
         Ok(())
     }
 
@@ -226,7 +232,7 @@ impl Builder {
             bias,
             y,
         };
-        self.step(label, op);
+        self.step(label, op)?;
         Ok(y)
     }
 
@@ -266,7 +272,7 @@ impl Builder {
             scratch,
             y,
         };
-        self.step(label, op);
+        self.step(label, op)?;
         Ok(y)
     }
 
@@ -322,7 +328,7 @@ impl Builder {
                 table,
                 y,
             },
-        );
+        )?;
         Ok(y)
     }
 
@@ -339,7 +345,7 @@ impl Builder {
         self.holds(label, a, len)?;
         self.holds(label, b, len)?;
         let y = self.activation(&[len])?;
-        self.step(label, Residual { len, a, b, y });
+        self.step(label, Residual { len, a, b, y })?;
         Ok(y)
     }
 
@@ -350,144 +356,6 @@ impl Builder {
             .iter()
             .find(|s| s.label == format!("{label}.resized"))?;
         step.op.writes().first().copied()
-    }
-
-    /// Assigns memory and closes the plan.
-    ///
-    /// # Errors
-    /// [`ShapeError::Overflow`] where the workspace would not fit the address space.
-    pub fn finish(self) -> Result<Plan, ShapeError> {
-        let end = self.steps.len();
-        let mut lives: Vec<Option<(usize, usize)>> = vec![None; self.buffers.len()];
-        let mut touch = |id: BufferId, at: usize| {
-            let life = lives[id.index()].get_or_insert((at, at));
-            *life = (life.0.min(at), life.1.max(at));
-        };
-        for (at, step) in self.steps.iter().enumerate() {
-            step.op
-                .reads()
-                .into_iter()
-                .chain(step.op.writes())
-                .for_each(|id| touch(id, at));
-        }
-        self.outputs.iter().for_each(|o| touch(o.view.buffer, end));
-        for (index, (_, kind)) in self.buffers.iter().enumerate() {
-            if *kind == Kind::Persistent {
-                lives[index] = Some((0, end));
-            }
-        }
-        let in_workspace: Vec<usize> = (0..self.buffers.len())
-            .filter(|&i| matches!(self.buffers[i].1, Kind::Persistent | Kind::Activation))
-            .collect();
-        let life = |i: usize| lives[i].unwrap_or((0, end));
-        let requests: Vec<Request> = in_workspace
-            .iter()
-            .map(|&i| Request {
-                len: self.buffers[i].0,
-                first: life(i).0,
-                last: life(i).1,
-            })
-            .collect();
-        let all: u128 = requests.iter().map(|r| r.len as u128 + 64).sum();
-        if all > (isize::MAX / 8).unsigned_abs() as u128 {
-            let factors = requests.iter().map(|r| r.len).collect();
-            return Err(ShapeError::Overflow {
-                what: "workspace",
-                factors,
-            });
-        }
-        let (offsets, workspace_len) = place(&requests);
-        let mut places = vec![0; self.buffers.len()];
-        in_workspace
-            .iter()
-            .zip(offsets)
-            .for_each(|(&i, offset)| places[i] = offset);
-        let buffers = self.buffers.iter().enumerate().map(|(i, &(len, kind))| {
-            let place = match kind {
-                Kind::Input => Place::Input,
-                Kind::Param(offset) => Place::Param(offset),
-                Kind::Persistent | Kind::Activation => Place::Workspace(places[i]),
-            };
-            Buffer {
-                len,
-                place,
-                life: life(i),
-            }
-        });
-        Ok(Plan {
-            buffers: buffers.collect(),
-            steps: self.steps,
-            setup: self.setup,
-            params: self.params,
-            outputs: self.outputs,
-            input_len: self.input_len,
-            params_len: self.params_len,
-            workspace_len,
-        })
-    }
-
-    fn buffer(&mut self, len: usize, kind: Kind) -> BufferId {
-        let id = u32::try_from(self.buffers.len()).expect("a plan has far fewer than 2^32 buffers");
-        self.buffers.push((len, kind));
-        BufferId(id)
-    }
-
-    fn activation(&mut self, shape: &[usize]) -> Result<BufferId, ShapeError> {
-        Ok(self.buffer(elements("activation", shape)?, Kind::Activation))
-    }
-
-    fn param(
-        &mut self,
-        name: String,
-        shape: &[usize],
-        order: Order,
-    ) -> Result<BufferId, ShapeError> {
-        let len = elements("parameter", shape)?;
-        if let Some(known) = self.params.iter().find(|p| p.name == name) {
-            let kind = Kind::Param(known.offset);
-            return Ok(self.buffer(len, kind));
-        }
-        let offset = self.params_len;
-        self.params.push(Param {
-            name,
-            shape: shape.to_vec(),
-            order,
-            offset,
-        });
-        // every parameter starts at a multiple of 256 bytes
-        self.params_len += len.next_multiple_of(64);
-        Ok(self.buffer(len, Kind::Param(offset)))
-    }
-
-    fn step(&mut self, label: &str, op: impl Into<Op>) {
-        let step = self.finished_step(label, op.into());
-        self.steps.push(step);
-    }
-
-    fn finished_step(&self, label: &str, op: Op) -> Step {
-        let len = |id: BufferId| self.buffers[id.index()].0 as u64;
-        let elements = op.reads().into_iter().chain(op.writes()).map(len);
-        let bytes = elements.fold(0u64, u64::saturating_add).saturating_mul(4);
-        Step {
-            label: label.to_owned(),
-            cost: Cost {
-                macs: op.macs(),
-                bytes,
-            },
-            op,
-        }
-    }
-
-    fn holds(&self, label: &str, id: BufferId, expected: usize) -> Result<(), ShapeError> {
-        let found = self.buffers[id.index()].0;
-        if found < expected {
-            return Err(ShapeError::Buffer {
-                step: label.to_owned(),
-                found,
-                expected,
-            });
-        }
-        Ok(())
     }
 }
 

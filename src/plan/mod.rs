@@ -4,6 +4,7 @@
 //! nothing and chooses nothing.
 
 mod arena;
+mod books;
 mod buffers;
 mod builder;
 mod dump;

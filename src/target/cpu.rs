@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::TargetError;
-use crate::ops::matmul::pack;
+use crate::cpu::matmul::pack;
 use crate::plan::{Buffer, BufferId, Order, Param, Place, Plan};
 
 /// f32 memory that starts at a multiple of 64 bytes, so that vector loads never straddle lines.

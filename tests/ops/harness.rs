@@ -66,7 +66,9 @@ impl Bench {
     /// What `len` elements of `y` hold after a run. The run is repeated with 1, 2 and 3 threads and
     /// twice on each, and has to give the same bits every time.
     pub(crate) fn run(mut self, y: BufferId, len: usize) -> Vec<f32> {
-        self.builder.output("y", View::contiguous(y, &[len]));
+        self.builder
+            .output("y", View::contiguous(y, &[len]))
+            .unwrap();
         let plan = Arc::new(self.builder.finish().unwrap());
         let params = Params::load(&plan, |p, out| {
             match self.given.get(&p.name) {

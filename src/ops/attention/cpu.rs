@@ -3,9 +3,9 @@
 use rayon::prelude::*;
 
 use super::Attention;
-use crate::ops::math;
-use crate::ops::matmul::Tile;
-use crate::ops::matmul::{Mat, MatMut, PANEL, Write, par_tiles, product};
+use crate::cpu::math;
+use crate::cpu::matmul::Tile;
+use crate::cpu::matmul::{Mat, MatMut, PANEL, Write, par_tiles, product};
 use crate::target::cpu::Lanes;
 
 /// Keys rounded up to whole 512-bit registers; the matrix kernel would copy anything else.

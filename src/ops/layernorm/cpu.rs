@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::LayerNorm;
-use crate::ops::math;
+use crate::cpu::math;
 
 /// Rows of one task.
 const ROWS: usize = 64;

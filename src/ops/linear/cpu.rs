@@ -1,8 +1,8 @@
 //! Linear on the CPU.
 
 use super::{Epilogue, Linear};
-use crate::ops::math;
-use crate::ops::matmul::{Mat, Panels, Tile, par_tiles};
+use crate::cpu::math;
+use crate::cpu::matmul::{Mat, Panels, Tile, par_tiles};
 
 /// Puts the bias under a row that products are then added to.
 pub(crate) fn start_row(row: &mut [f32], bias: Option<&[f32]>, accumulate: bool) {

@@ -3,9 +3,9 @@
 use rayon::prelude::*;
 
 use super::Mlp;
+use crate::cpu::math;
+use crate::cpu::matmul::{Mat, MatMut, Panels};
 use crate::ops::layernorm::norm_row;
-use crate::ops::math;
-use crate::ops::matmul::{Mat, MatMut, Panels};
 use crate::target::cpu::Lanes;
 
 /// Rows of one task: two calls of the matrix kernel, hidden rows within the L2 cache.

@@ -1,7 +1,7 @@
 //! Patch convolution on the CPU: one task is one line of patches and a range of output channels.
 
 use super::{PatchConv, Pixels};
-use crate::ops::matmul::{Mat, PANEL, Panels, Tile, par_tiles};
+use crate::cpu::matmul::{Mat, PANEL, Panels, Tile, par_tiles};
 use crate::target::cpu::Lanes;
 
 /// Tasks below which output channels are split as well.

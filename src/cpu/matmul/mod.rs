@@ -1,6 +1,6 @@
 //! Matrix products on the CPU: safe views over the `gemm` crate, and weights packed for it.
 //!
-//! The only file with `unsafe`: the views check every extent when they are made, and tiles of one
+//! The only folder with `unsafe`: the views check every extent when they are made, and tiles of one
 //! output are handed out once each.
 //!
 //! **Bit-equality.** One output element is always the same chain of fused multiply-adds over the
@@ -10,11 +10,15 @@
 //!
 //! **Speed.** A weight matrix is packed once into panels of [`PANEL`] columns, which the crate then
 //! reads in place. With more than 48 rows it would copy the panel again on every call.
-#![allow(unsafe_code)]
+#![allow(unsafe_code)] // checked views and disjoint tiles, explained at each block
 
 use std::marker::PhantomData;
 
-use rayon::prelude::*;
+mod panels;
+mod tiles;
+
+pub(crate) use panels::{Panels, pack};
+pub(crate) use tiles::{Tile, par_tiles};
 
 /// Columns of a packed weight panel: four 512-bit registers, the widest block of the AVX-512 kernel.
 pub(crate) const PANEL: usize = 64;
@@ -214,131 +218,9 @@ fn call(x: Mat<'_>, w: Mat<'_>, y: &MatMut<'_>, write: Write) {
     }
 }
 
-/// A weight matrix [inner, cols] in panels: columns 0..64 as [inner, 64], then 64..128, …; the last
-/// panel is as narrow as it must be, so the packed size is inner·cols.
-#[derive(Clone, Copy)]
-pub(crate) struct Panels<'a> {
-    data: &'a [f32],
-    inner: usize,
-    cols: usize,
-}
-
-impl<'a> Panels<'a> {
-    pub(crate) fn new(data: &'a [f32], inner: usize, cols: usize) -> Self {
-        assert!(
-            data.len() == inner * cols,
-            "packed weights have the wrong size"
-        );
-        Self { data, inner, cols }
-    }
-
-    /// Rows `first..first + count` of the panel that starts at column `col`.
-    fn panel(self, col: usize, first: usize, count: usize) -> Mat<'a> {
-        let width = PANEL.min(self.cols - col);
-        Mat::new(
-            &self.data[col * self.inner + first * width..],
-            count,
-            width,
-            width,
-        )
-    }
-
-    /// y += x·w[k0.., col0..]: x [rows, inner'] against `inner'` rows of w from `k0`, for the
-    /// columns from `col0` (a multiple of 64) that y has. A panel stays in cache over all rows of y.
-    pub(crate) fn add_product(self, k0: usize, col0: usize, x: Mat<'_>, y: &mut MatMut<'_>) {
-        let (rows, cols) = (y.rows(), y.cols());
-        for col in (0..cols).step_by(PANEL) {
-            let w = self.panel(col0 + col, k0, x.cols);
-            product(x, w, y.block(0, rows, col, w.cols), Write::Add);
-        }
-    }
-}
-
-/// Packs `w` [cols, inner] (a `Linear` or flattened `Conv2d` weight) into [`Panels`]; element k of a
-/// packed column is element `source(k)` of the row.
-pub(crate) fn pack(w: &[f32], inner: usize, source: impl Fn(usize) -> usize, packed: &mut [f32]) {
-    let cols = w.len() / inner;
-    for (p, panel) in packed.chunks_mut(PANEL * inner).enumerate() {
-        let width = PANEL.min(cols - p * PANEL);
-        for (k, line) in panel.chunks_exact_mut(width).enumerate() {
-            let from = source(k);
-            for (c, v) in line.iter_mut().enumerate() {
-                *v = w[(p * PANEL + c) * inner + from];
-            }
-        }
-    }
-}
-
-/// Rows and columns that one task computes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Tile {
-    pub(crate) rows: usize,
-    pub(crate) cols: usize,
-}
-
-impl Tile {
-    /// Tiling of a [rows, inner] × [inner, cols] product: at least sixteen tasks where the shape
-    /// has them, rows shared out evenly in sixes, and the weights of one task within half a
-    /// megabyte, so that they stay in a core's L2 cache while its rows pass. Depends on the shape
-    /// alone.
-    pub(crate) fn of(rows: usize, inner: usize, cols: usize) -> Self {
-        const TASKS: usize = 16;
-        const WEIGHTS: usize = 128 * 1024;
-        let most = (WEIGHTS / inner / PANEL * PANEL).clamp(PANEL, cols.next_multiple_of(PANEL));
-        let (mut row_tiles, mut tile) = (rows.div_ceil(4 * ROWS), Self { rows, cols: most });
-        loop {
-            tile.rows = rows.div_ceil(row_tiles).next_multiple_of(KERNEL_ROWS);
-            let tasks = rows.div_ceil(tile.rows) * cols.div_ceil(tile.cols);
-            if tasks >= TASKS || (tile.cols <= PANEL && tile.rows <= 2 * ROWS) {
-                return tile;
-            }
-            if tile.cols > PANEL && (tile.cols > tile.rows || tile.rows <= 2 * ROWS) {
-                tile.cols = (tile.cols / 2).next_multiple_of(PANEL);
-            } else {
-                row_tiles *= 2;
-            }
-        }
-    }
-}
-
-/// Runs `f(row0, col0, block)` for every tile of `y` [rows, cols] (contiguous) on the current
-/// rayon pool; tiles of one column range follow each other.
-pub(crate) fn par_tiles(
-    y: &mut [f32],
-    cols: usize,
-    tile: Tile,
-    f: impl Fn(usize, usize, MatMut<'_>) + Sync,
-) {
-    struct Shared(*mut f32);
-    // SAFETY: the pointer is only used to make disjoint blocks, one per task (below).
-    unsafe impl Sync for Shared {}
-
-    let rows = y.len() / cols;
-    let row_tiles = rows.div_ceil(tile.rows);
-    let shared = Shared(y.as_mut_ptr());
-    let shared = &shared;
-    (0..row_tiles * cols.div_ceil(tile.cols))
-        .into_par_iter()
-        .with_max_len(1)
-        .for_each(|i| {
-            let (row0, col0) = (i % row_tiles * tile.rows, i / row_tiles * tile.cols);
-            let whole: &Shared = shared;
-            // SAFETY: (row0, col0) is an element of y.
-            let first = unsafe { whole.0.add(row0 * cols + col0) };
-            let block = MatMut {
-                first,
-                rows: tile.rows.min(rows - row0),
-                cols: tile.cols.min(cols - col0),
-                stride: cols,
-                owner: PhantomData, // y stays borrowed until all tasks are done
-            };
-            f(row0, col0, block);
-        });
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Mat, MatMut, PANEL, Panels, Tile, Write, pack, product};
+    use super::{Mat, MatMut, PANEL, Panels, Write, pack, product};
 
     fn ramp(n: usize, seed: usize) -> Vec<f32> {
         (0..n)
@@ -405,43 +287,6 @@ mod tests {
                     );
                 }
             }
-        }
-    }
-
-    #[test]
-    fn tiles_cover_the_real_shapes_evenly() {
-        for (rows, inner, cols, want) in [
-            (
-                3136,
-                64,
-                64,
-                Tile {
-                    rows: 186,
-                    cols: 64,
-                },
-            ),
-            (784, 128, 128, Tile { rows: 84, cols: 64 }),
-            (
-                196,
-                320,
-                1280,
-                Tile {
-                    rows: 102,
-                    cols: 128,
-                },
-            ),
-            (
-                50,
-                512,
-                2048,
-                Tile {
-                    rows: 54,
-                    cols: 128,
-                },
-            ),
-            (50, 2048, 512, Tile { rows: 54, cols: 64 }),
-        ] {
-            assert_eq!(Tile::of(rows, inner, cols), want, "{rows} {inner} {cols}");
         }
     }
 }

@@ -1,0 +1,58 @@
+//! Weights packed for the matrix kernel.
+
+use super::{Mat, MatMut, PANEL, Write, product};
+
+/// A weight matrix [inner, cols] in panels: columns 0..64 as [inner, 64], then 64..128, …; the last
+/// panel is as narrow as it must be, so the packed size is inner·cols.
+#[derive(Clone, Copy)]
+pub(crate) struct Panels<'a> {
+    data: &'a [f32],
+    inner: usize,
+    cols: usize,
+}
+
+impl<'a> Panels<'a> {
+    pub(crate) fn new(data: &'a [f32], inner: usize, cols: usize) -> Self {
+        assert!(
+            data.len() == inner * cols,
+            "packed weights have the wrong size"
+        );
+        Self { data, inner, cols }
+    }
+
+    /// Rows `first..first + count` of the panel that starts at column `col`.
+    fn panel(self, col: usize, first: usize, count: usize) -> Mat<'a> {
+        let width = PANEL.min(self.cols - col);
+        Mat::new(
+            &self.data[col * self.inner + first * width..],
+            count,
+            width,
+            width,
+        )
+    }
+
+    /// y += x·w[k0.., col0..]: x [rows, inner'] against `inner'` rows of w from `k0`, for the
+    /// columns from `col0` (a multiple of 64) that y has. A panel stays in cache over all rows of y.
+    pub(crate) fn add_product(self, k0: usize, col0: usize, x: Mat<'_>, y: &mut MatMut<'_>) {
+        let (rows, cols) = (y.rows(), y.cols());
+        for col in (0..cols).step_by(PANEL) {
+            let w = self.panel(col0 + col, k0, x.cols);
+            product(x, w, y.block(0, rows, col, w.cols), Write::Add);
+        }
+    }
+}
+
+/// Packs `w` [cols, inner] (a `Linear` or flattened `Conv2d` weight) into [`Panels`]; element k of a
+/// packed column is element `source(k)` of the row.
+pub(crate) fn pack(w: &[f32], inner: usize, source: impl Fn(usize) -> usize, packed: &mut [f32]) {
+    let cols = w.len() / inner;
+    for (p, panel) in packed.chunks_mut(PANEL * inner).enumerate() {
+        let width = PANEL.min(cols - p * PANEL);
+        for (k, line) in panel.chunks_exact_mut(width).enumerate() {
+            let from = source(k);
+            for (c, v) in line.iter_mut().enumerate() {
+                *v = w[(p * PANEL + c) * inner + from];
+            }
+        }
+    }
+}
