@@ -40,6 +40,25 @@ impl<'a> Panels<'a> {
             product(x, w, y.block(0, rows, col, w.cols), Write::Add);
         }
     }
+
+    /// The product x·w[.., col0..] panel by panel: `f(block, column in w, product)` gets each block of
+    /// y in turn and what computes it.
+    pub(crate) fn each_panel(
+        self,
+        col0: usize,
+        x: Mat<'_>,
+        y: &mut MatMut<'_>,
+        f: impl Fn(&mut MatMut<'_>, usize, &dyn Fn(&mut MatMut<'_>, Write)),
+    ) {
+        let (rows, cols) = (y.rows(), y.cols());
+        for col in (0..cols).step_by(PANEL) {
+            let w = self.panel(col0 + col, 0, self.inner);
+            let compute = |block: &mut MatMut<'_>, write| {
+                product(x, w, block.block(0, rows, 0, w.cols), write);
+            };
+            f(&mut y.block(0, rows, col, w.cols), col0 + col, &compute);
+        }
+    }
 }
 
 /// Packs `w` [cols, inner] (a `Linear` or flattened `Conv2d` weight) into [`Panels`]; element k of a

@@ -41,7 +41,7 @@ pub(super) fn forward(
             pack_head(&kv[b * m * 2 * c..][..m * 2 * c], head * d, d, c, packed);
         });
     let scratch = &*scratch;
-    let scale = 1.0 / (d as f32).sqrt();
+    let scale = std::f32::consts::LOG2_E / (d as f32).sqrt();
     y.par_chunks_mut(op.queries * c)
         .enumerate()
         .for_each(|(b, y)| {
@@ -114,12 +114,12 @@ fn pack_head(kv: &[f32], col: usize, d: usize, c: usize, packed: &mut [f32]) {
     }
 }
 
-/// In place: row = softmax(row · scale).
+/// In place: row = softmax(row · scale), where `scale` includes log2 e, as powers are of two.
 #[inline(always)]
 fn softmax(row: &mut [f32], scale: f32) {
     let top = math::max(row);
     for v in row.iter_mut() {
-        *v = math::exp((*v - top) * scale);
+        *v = math::exp2((*v - top) * scale);
     }
     let share = 1.0 / math::sum(row);
     for v in row.iter_mut() {

@@ -11,6 +11,8 @@
 
 mod cpu;
 
+pub(crate) use cpu::panel;
+
 use super::{Op, OpSpec, count};
 use crate::plan::BufferId;
 use crate::target::cpu::{Lanes, Memory};

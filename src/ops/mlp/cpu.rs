@@ -6,6 +6,7 @@ use super::Mlp;
 use crate::cpu::math;
 use crate::cpu::matmul::{Mat, MatMut, Panels};
 use crate::ops::layernorm::norm_row;
+use crate::ops::linear::{Epilogue, panel};
 use crate::target::cpu::Lanes;
 
 /// Rows of one task: two calls of the matrix kernel, hidden rows within the L2 cache.
@@ -27,20 +28,15 @@ pub(super) fn forward(op: &Mlp, weights: [&[f32]; 6], x: &mut [f32], lanes: &Lan
                     }
                 },
             );
-            for row in hidden.chunks_exact_mut(e) {
-                row.copy_from_slice(b1);
-            }
-            let normed = Mat::new(normed, rows, c, c);
-            w1.add_product(0, 0, normed, &mut MatMut::new(hidden, rows, e, e));
-            math::simd(
-                #[inline(always)]
-                || math::gelu_all(hidden),
-            );
-            for row in x.chunks_exact_mut(c) {
-                row.iter_mut().zip(b2).for_each(|(x, b)| *x += b);
-            }
-            let hidden = Mat::new(hidden, rows, e, e);
-            w2.add_product(0, 0, hidden, &mut MatMut::new(x, rows, c, c));
+            let layer = |panels: Panels<'_>, bias, x: &[f32], y: &mut [f32], cols, epilogue| {
+                let x = Mat::new(x, rows, x.len() / rows, x.len() / rows);
+                let mut y = MatMut::new(y, rows, cols, cols);
+                panels.each_panel(0, x, &mut y, |block, col, product| {
+                    panel(block, col, Some(bias), epilogue, product);
+                });
+            };
+            layer(w1, b1, normed, hidden, e, Epilogue::Gelu);
+            layer(w2, b2, hidden, x, c, Epilogue::Accumulate);
         });
     });
 }

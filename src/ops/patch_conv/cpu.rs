@@ -44,12 +44,12 @@ pub(super) fn forward(
                     }
                 }
                 Pixels::Nchw => lanes.with(out_w * op.inner(), |patches| {
-                    for (u, patch) in patches.chunks_exact_mut(op.inner()).enumerate() {
-                        for (run, to) in patch.chunks_exact_mut(p).enumerate() {
-                            let (channel, dy) = (run / p, run % p);
-                            let from = ((b * c + channel) * h + v * p + dy) * w + u * p;
-                            to.copy_from_slice(&x[from..from + p]);
-                        }
+                    let line = |channel: usize, dy: usize| {
+                        &x[((b * c + channel) * h + v * p + dy) * w..][..w]
+                    };
+                    match p {
+                        4 => gather::<4>(patches, line), // the published models: copies of known length
+                        _ => gather_any(patches, p, line),
                     }
                     let patches = Mat::new(patches, out_w, op.inner(), op.inner());
                     panels.add_product(0, col0, patches, &mut block);
@@ -57,4 +57,26 @@ pub(super) fn forward(
             }
         },
     );
+}
+
+/// One line of patches from planar pixels: patch u gets, for each run (channel, dy), the P values of
+/// `line(channel, dy)` from u·P on.
+fn gather<'a, const P: usize>(patches: &mut [f32], line: impl Fn(usize, usize) -> &'a [f32]) {
+    let (patches, _) = patches.as_chunks_mut::<P>();
+    let runs = patches.len() / (line(0, 0).len() / P);
+    for run in 0..runs {
+        let (pixels, _) = line(run / P, run % P).as_chunks::<P>();
+        for (to, from) in patches[run..].iter_mut().step_by(runs).zip(pixels) {
+            *to = *from;
+        }
+    }
+}
+
+/// [`gather`] for any P.
+fn gather_any<'a>(patches: &mut [f32], p: usize, line: impl Fn(usize, usize) -> &'a [f32]) {
+    let runs = patches.len() / (line(0, 0).len() / p * p);
+    for (i, to) in patches.chunks_exact_mut(p).enumerate() {
+        let (u, run) = (i / runs, i % runs);
+        to.copy_from_slice(&line(run / p, run % p)[u * p..][..p]);
+    }
 }
