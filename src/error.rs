@@ -17,6 +17,16 @@ pub enum Error {
     /// Sizes that do not fit each other, the model or the address space.
     #[error(transparent)]
     Shape(#[from] ShapeError),
+    /// A result that the session was not made for.
+    #[error("this session gives {found}; make one with Mode::{expected:?} for {asked}")]
+    Mode {
+        /// What was asked for.
+        asked: &'static str,
+        /// What the session gives.
+        found: &'static str,
+        /// The mode that would give it.
+        expected: crate::config::Mode,
+    },
     /// A pixel that is no number.
     #[error(
         "the input holds {value} at index {index}; expected finite values, check how the image was normalised"

@@ -20,12 +20,12 @@ impl Params {
     /// length in checkpoint order.
     ///
     /// # Errors
-    /// What `read` returns.
+    /// What `read` returns; [`ShapeError::Memory`] where there is not enough.
     pub fn load<E: Into<Error>>(
         plan: &Plan,
         mut read: impl FnMut(&Param, &mut [f32]) -> Result<(), E>,
     ) -> Result<Arc<Self>> {
-        let mut block = Block::zeroed(plan.params_len);
+        let mut block = Block::zeroed("parameters", plan.params_len)?;
         let mut values = Vec::new();
         for param in &plan.params {
             values.resize(param.len(), 0.0);
@@ -43,7 +43,7 @@ impl Params {
     /// every other vector 0. The same on every machine.
     ///
     /// # Errors
-    /// None at present.
+    /// [`ShapeError::Memory`] where there is not enough.
     pub fn random(plan: &Plan) -> Result<Arc<Self>> {
         const BOUND: f32 = 0.02 * 1.732_050_8; // std · √3
         let mut state = 0x9E37_79B9u32;
@@ -81,13 +81,14 @@ impl Executor {
     /// Binds `params` to `plan`, allocates the workspace and runs the set-up steps.
     ///
     /// # Errors
-    /// [`ShapeError::ForeignParams`] for parameters of another model or mode.
+    /// [`ShapeError::ForeignParams`] for parameters of another model or mode, [`ShapeError::Memory`]
+    /// where there is not enough.
     pub fn new(plan: Arc<Plan>, params: Arc<Params>, target: CpuTarget) -> Result<Self> {
         if params.layout != plan.params {
             return Err(ShapeError::ForeignParams.into());
         }
-        let mut workspace = Block::zeroed(plan.workspace_len);
-        let lanes = Lanes::new(&target, plan.lane_len());
+        let mut workspace = Block::zeroed("workspace", plan.workspace_len)?;
+        let lanes = Lanes::new(&target, plan.lane_len())?;
         let mut memory = Memory {
             buffers: &plan.buffers,
             input: &[],
@@ -166,11 +167,17 @@ impl Executor {
     }
 
     /// A copy of what `view` shows of the workspace after a run, row-major.
+    ///
+    /// # Panics
+    /// Where `view` is not of this plan.
     pub fn read(&self, view: &View) -> Vec<f32> {
         view.gather(self.buffer(view))
     }
 
     /// The whole buffer behind `view`, without a copy; [`View`] gives offset and strides.
+    ///
+    /// # Panics
+    /// Where `view` is not of this plan.
     pub fn buffer(&self, view: &View) -> &[f32] {
         let buffer = &self.plan.buffers[view.buffer.index()];
         match buffer.place {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::config::{Mode, PvtConfig};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::executor::{Executor, Params};
 use crate::model::PlanSpec;
 use crate::plan::Plan;
@@ -109,19 +109,25 @@ impl Session {
     /// Logits [batch, classes] of `pixels` [batch, in_chans, H, W], normalised.
     ///
     /// # Errors
-    /// As [`Session::executor`] and [`Executor::run`]; a session in [`Mode::Backbone`] has no
-    /// logits and returns an empty vector.
+    /// As [`Session::executor`] and [`Executor::run`]; [`Error::Mode`] in [`Mode::Backbone`].
     pub fn classify(&mut self, batch: usize, image: ImageSize, pixels: &[f32]) -> Result<Vec<f32>> {
+        if self.mode == Mode::Backbone {
+            let (asked, found, expected) = ("logits", "feature maps", Mode::Classify);
+            return Err(Error::Mode {
+                asked,
+                found,
+                expected,
+            });
+        }
         let executor = self.executor(batch, image)?;
         executor.run(pixels)?;
         Ok(executor.output("logits").unwrap_or_default())
     }
 
-    /// The four feature maps of `pixels` [batch, in_chans, H, W], normalised. Empty in
-    /// [`Mode::Classify`].
+    /// The four feature maps of `pixels` [batch, in_chans, H, W], normalised.
     ///
     /// # Errors
-    /// As [`Session::executor`] and [`Executor::run`].
+    /// As [`Session::executor`] and [`Executor::run`]; [`Error::Mode`] in [`Mode::Classify`].
     pub fn features(
         &mut self,
         batch: usize,
@@ -129,6 +135,14 @@ impl Session {
         pixels: &[f32],
         layout: MapLayout,
     ) -> Result<Vec<FeatureMap>> {
+        if self.mode == Mode::Classify {
+            let (asked, found, expected) = ("feature maps", "logits", Mode::Backbone);
+            return Err(Error::Mode {
+                asked,
+                found,
+                expected,
+            });
+        }
         let patches: Vec<usize> = self.config.stages.iter().map(|s| s.patch_size).collect();
         let executor = self.executor(batch, image)?;
         executor.run(pixels)?;

@@ -41,6 +41,14 @@ pub enum ShapeError {
         /// The factors of the product.
         factors: Vec<usize>,
     },
+    /// More memory than the system gives.
+    #[error("{what}: {bytes} bytes cannot be had from this machine; use a smaller image or batch")]
+    Memory {
+        /// What it was for.
+        what: &'static str,
+        /// Bytes asked for.
+        bytes: usize,
+    },
     /// A buffer is shorter than the step that uses it needs.
     #[error("{step}: a buffer holds {found} elements, {expected} are needed")]
     Buffer {

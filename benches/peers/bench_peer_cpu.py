@@ -328,7 +328,7 @@ def run_all(options):
 def machine():
     from importlib.metadata import PackageNotFoundError, version
 
-    found = {"system": platform.platform(), "cpus": os.cpu_count(), "python": platform.python_version()}
+    found = {"system": f"{platform.system()} {platform.machine()}, {' '.join(platform.libc_ver())}", "cpus": os.cpu_count(), "python": platform.python_version()}
     try:
         with open("/proc/cpuinfo") as info:
             names = [line.partition(":")[2].strip() for line in info if line.startswith("model name")]

@@ -9,6 +9,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use super::TargetError;
 use crate::cpu::matmul::pack;
 use crate::plan::{Buffer, BufferId, Order, Param, Place, Plan};
+use crate::shape::ShapeError;
 
 /// f32 memory that starts at a multiple of 64 bytes, so that vector loads never straddle lines.
 #[derive(Debug, Clone, Default)]
@@ -23,11 +24,11 @@ pub(crate) struct Block {
 struct Line([f32; 16]);
 
 impl Block {
-    pub(crate) fn zeroed(len: usize) -> Self {
-        Self {
-            lines: vec![Line([0.0; 16]); len.div_ceil(16)],
-            len,
-        }
+    pub(crate) fn zeroed(what: &'static str, len: usize) -> Result<Self, ShapeError> {
+        let bytes = len.saturating_mul(size_of::<f32>());
+        let lines = bytemuck::allocation::try_zeroed_vec(len.div_ceil(16))
+            .map_err(|()| ShapeError::Memory { what, bytes })?;
+        Ok(Self { lines, len })
     }
 
     pub(crate) fn as_slice(&self) -> &[f32] {
@@ -189,12 +190,12 @@ impl Memory<'_> {
 pub(crate) struct Lanes(Vec<Mutex<Block>>);
 
 impl Lanes {
-    pub(crate) fn new(target: &CpuTarget, len: usize) -> Self {
-        Self(
-            (0..target.threads())
-                .map(|_| Mutex::new(Block::zeroed(len)))
-                .collect(),
-        )
+    pub(crate) fn new(target: &CpuTarget, len: usize) -> Result<Self, ShapeError> {
+        let lane = |_| Ok(Mutex::new(Block::zeroed("scratch of a thread", len)?));
+        (0..target.threads())
+            .map(lane)
+            .collect::<Result<_, _>>()
+            .map(Self)
     }
 
     /// Runs `f` with `len` elements of the current thread's scratch; contents are arbitrary.

@@ -125,6 +125,11 @@ const TABLE: &[(&[&str], i32, &[&str])] = &[
         &["wide", "HEIGHTxWIDTH"],
     ),
     (
+        &["bench", "--variant", "tiny", "--batch", "100000000"],
+        4,
+        &["workspace", "bytes", "smaller image or batch"],
+    ),
+    (
         &["bench", "--variant", "tiny", "--batch", "0"],
         4,
         &["batch", "1 or more"],

@@ -9,7 +9,7 @@ use crate::ops::layernorm::norm_row;
 use crate::ops::linear::{Epilogue, panel};
 use crate::target::cpu::Lanes;
 
-/// Rows of one task: two calls of the matrix kernel, hidden rows within the L2 cache.
+/// Rows of one task: one call of the matrix kernel per panel, hidden rows within the L2 cache.
 pub(super) const ROWS: usize = 48;
 
 pub(super) fn forward(op: &Mlp, weights: [&[f32]; 6], x: &mut [f32], lanes: &Lanes) {
