@@ -77,11 +77,19 @@ pub(crate) fn gelu(x: f32) -> f32 {
     (-a).mul_add(tail, x.max(0.0))
 }
 
-/// GELU of every element, in place.
+/// Replaces every element v by f(v).
 #[inline(always)]
-pub(crate) fn gelu_all(values: &mut [f32]) {
-    for v in values {
-        *v = gelu(*v);
+pub(crate) fn map(row: &mut [f32], f: impl Fn(f32) -> f32) {
+    for v in row {
+        *v = f(*v);
+    }
+}
+
+/// Replaces every element v by f(v, b), b the element of `other` at its place.
+#[inline(always)]
+pub(crate) fn zip(row: &mut [f32], other: &[f32], f: impl Fn(f32, f32) -> f32) {
+    for (v, &b) in row.iter_mut().zip(other) {
+        *v = f(*v, b);
     }
 }
 

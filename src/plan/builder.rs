@@ -20,7 +20,7 @@ pub(super) enum Kind {
     Activation,
 }
 
-/// Builds a [`Plan`] step by step.
+/// Builds a [`Plan`](super::Plan) step by step.
 #[derive(Debug, Default)]
 pub struct Builder {
     pub(super) steps: Vec<Step>,

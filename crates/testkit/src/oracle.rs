@@ -144,7 +144,7 @@ pub fn mlp(x: &[f64], (w1, b1): (&[f64], &[f64]), (w2, b2): (&[f64], &[f64])) ->
 }
 
 /// For each image its class token, where there is one, and its tokens, plus the table:
-/// x [B, N, C], class [C] or nothing, table [k + N, C] → [B, k + N, C].
+/// x [B, N, C], `class` of C values or nothing, table [k + N, C] → [B, k + N, C].
 pub fn pos_embed(x: &[f64], class: &[f64], table: &[f64]) -> Vec<f64> {
     let mut y = Vec::new();
     for image in x.chunks_exact(table.len() - class.len()) {

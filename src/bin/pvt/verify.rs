@@ -56,7 +56,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
         }
         for name in &report.not_produced {
             output::line(&format!(
-                "{name:28} not produced: there is no backward pass"
+                "{name:28} not produced: the model has no such output"
             ))?;
         }
         let failed = report.tensors.iter().filter(|t| !t.pass).count();

@@ -40,7 +40,7 @@ pub(crate) struct Mat<'a> {
 
 /// Whether the last element of a `rows` × `cols` matrix lies within `len` elements.
 fn fits(rows: usize, cols: usize, stride: usize, len: usize) -> bool {
-    rows == 0 || (rows - 1) * stride + cols <= len
+    rows == 0 || (rows - 1).saturating_mul(stride).saturating_add(cols) <= len
 }
 
 impl<'a> Mat<'a> {

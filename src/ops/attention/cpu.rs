@@ -67,7 +67,7 @@ pub(super) fn forward(
                             #[inline(always)]
                             || {
                                 for r in 0..rows {
-                                    softmax(&mut s.row(r)[..m], scale);
+                                    softmax(s.row(r), m, scale);
                                 }
                             },
                         );
@@ -114,15 +114,21 @@ fn pack_head(kv: &[f32], col: usize, d: usize, c: usize, packed: &mut [f32]) {
     }
 }
 
-/// In place: row = softmax(row · scale), where `scale` includes log2 e, as powers are of two.
+/// In place: the first `keys` elements of the row become softmax(row · scale), where `scale` includes
+/// log2 e, as powers are of two. The padding behind them becomes 2^-126, which no sum notices.
 #[inline(always)]
-fn softmax(row: &mut [f32], scale: f32) {
+fn softmax(row: &mut [f32], keys: usize, scale: f32) {
+    row[keys..].fill(f32::NEG_INFINITY);
     let top = math::max(row);
-    for v in row.iter_mut() {
-        *v = math::exp2((*v - top) * scale);
-    }
+    math::map(
+        row,
+        #[inline(always)]
+        |v| math::exp2((v - top) * scale),
+    );
     let share = 1.0 / math::sum(row);
-    for v in row.iter_mut() {
-        *v *= share;
-    }
+    math::map(
+        row,
+        #[inline(always)]
+        |v| v * share,
+    );
 }

@@ -14,31 +14,41 @@ pub(crate) fn panel(
     product: impl FnOnce(&mut MatMut<'_>, Write),
 ) {
     let bias = bias.map(|bias| &bias[col..col + block.cols()]);
-    if epilogue == Epilogue::Accumulate {
-        add_bias(block, bias);
-        return product(block, Write::Add);
-    }
-    product(block, Write::Overwrite);
-    add_bias(block, bias);
-    if epilogue == Epilogue::Gelu {
-        math::simd(
-            #[inline(always)]
-            || {
-                for r in 0..block.rows() {
-                    math::gelu_all(block.row(r));
-                }
-            },
-        );
+    match epilogue {
+        Epilogue::Accumulate => {
+            finish(block, bias, |v| v);
+            product(block, Write::Add);
+        }
+        Epilogue::Store => {
+            product(block, Write::Overwrite);
+            finish(block, bias, |v| v);
+        }
+        Epilogue::Gelu => {
+            product(block, Write::Overwrite);
+            finish(block, bias, math::gelu);
+        }
     }
 }
 
-fn add_bias(block: &mut MatMut<'_>, bias: Option<&[f32]>) {
-    let Some(bias) = bias else { return };
-    for r in 0..block.rows() {
-        for (y, b) in block.row(r).iter_mut().zip(bias) {
-            *y += b;
-        }
-    }
+/// Every element v of the block becomes f(v + bias).
+#[inline(always)]
+fn finish(block: &mut MatMut<'_>, bias: Option<&[f32]>, f: impl Fn(f32) -> f32) {
+    math::simd(
+        #[inline(always)]
+        || {
+            for r in 0..block.rows() {
+                match bias {
+                    Some(bias) => math::zip(
+                        block.row(r),
+                        bias,
+                        #[inline(always)]
+                        |v, b| f(v + b),
+                    ),
+                    None => math::map(block.row(r), &f),
+                }
+            }
+        },
+    );
 }
 
 pub(super) fn forward(op: &Linear, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
