@@ -124,6 +124,7 @@ const TABLE: &[(&[&str], i32, &[&str])] = &[
         2,
         &["wide", "HEIGHTxWIDTH"],
     ),
+    (&["classify", "x.png", "--top", "0"], 2, &["--top", "0"]),
     (
         &["bench", "--variant", "tiny", "--batch", "100000000"],
         4,

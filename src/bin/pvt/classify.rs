@@ -26,8 +26,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     model: ModelArgs,
     /// Classes per picture
-    #[arg(long, default_value_t = 5, value_name = "K")]
-    top: usize,
+    #[arg(long, default_value_t = 5, value_name = "K", value_parser = clap::value_parser!(u16).range(1..))]
+    top: u16,
     /// Pictures per forward pass; the result does not depend on it
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
     batch: u16,
@@ -97,7 +97,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
                     file.error = Some(format!("{error:#}"));
                 }
                 Ok(row) => {
-                    let ranked = top_k(&row, args.top.min(classes));
+                    let ranked = top_k(&row, usize::from(args.top));
                     let best = top_k(&row, 1).first().map(|&(class, _)| label(class));
                     hits.push((item.folder.as_deref(), best));
                     file.top = ranked
@@ -250,10 +250,10 @@ fn print(args: &Args, report: &Report) -> Result<()> {
         output::line(&format!("{}: {}", file.path, ranked.join(", ")))?;
     }
     if let Some(accuracy) = report.accuracy {
+        let done = report.files.iter().filter(|f| f.error.is_none()).count();
         output::line(&format!(
-            "accuracy: {:.2} % of {} pictures",
-            100.0 * accuracy,
-            report.files.len()
+            "accuracy: {:.2} % of {done} pictures",
+            100.0 * accuracy
         ))?;
     }
     Ok(())
