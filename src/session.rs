@@ -106,19 +106,29 @@ impl Session {
         Executor::new(plan, params, self.target.clone())
     }
 
+    /// Refuses a session that was made for another mode.
+    fn must_give(&self, expected: Mode) -> Result<()> {
+        let results = |mode| match mode {
+            Mode::Classify => "logits",
+            Mode::Backbone => "feature maps",
+        };
+        if self.mode == expected {
+            return Ok(());
+        }
+        let (asked, found) = (results(expected), results(self.mode));
+        Err(Error::Mode {
+            asked,
+            found,
+            expected,
+        })
+    }
+
     /// Logits [batch, classes] of `pixels` [batch, in_chans, H, W], normalised.
     ///
     /// # Errors
     /// As [`Session::executor`] and [`Executor::run`]; [`Error::Mode`] in [`Mode::Backbone`].
     pub fn classify(&mut self, batch: usize, image: ImageSize, pixels: &[f32]) -> Result<Vec<f32>> {
-        if self.mode == Mode::Backbone {
-            let (asked, found, expected) = ("logits", "feature maps", Mode::Classify);
-            return Err(Error::Mode {
-                asked,
-                found,
-                expected,
-            });
-        }
+        self.must_give(Mode::Classify)?;
         let executor = self.executor(batch, image)?;
         executor.run(pixels)?;
         Ok(executor.output("logits").unwrap_or_default())
@@ -135,14 +145,7 @@ impl Session {
         pixels: &[f32],
         layout: MapLayout,
     ) -> Result<Vec<FeatureMap>> {
-        if self.mode == Mode::Classify {
-            let (asked, found, expected) = ("feature maps", "logits", Mode::Backbone);
-            return Err(Error::Mode {
-                asked,
-                found,
-                expected,
-            });
-        }
+        self.must_give(Mode::Backbone)?;
         let patches: Vec<usize> = self.config.stages.iter().map(|s| s.patch_size).collect();
         let executor = self.executor(batch, image)?;
         executor.run(pixels)?;

@@ -124,15 +124,11 @@ pub fn verify(options: &VerifyOptions) -> Result<Report> {
     let load = |mode| Weights::open(&weights_path, &config, mode, &LoadOptions::default());
     let weights = load(Mode::Classify)?;
     let scheme = weights.scheme().to_string();
-    for trace in [true, false] {
-        produced.run(
-            &config,
-            PlanSpec { trace, ..spec },
-            &weights,
-            &target,
-            &pixels,
-        )?;
-    }
+    let trace = PlanSpec {
+        trace: true,
+        ..spec
+    };
+    produced.run(&config, &[trace, spec], &weights, &target, &pixels)?;
     if let Some(labels) = reference.get("labels") {
         let labels = labels.to_i64()?;
         for logits in produced.0.get("logits").cloned().unwrap_or_default() {
@@ -151,7 +147,13 @@ pub fn verify(options: &VerifyOptions) -> Result<Report> {
         mode: Mode::Backbone,
         ..spec
     };
-    produced.run(&config, backbone, &load(Mode::Backbone)?, &target, &pixels)?;
+    produced.run(
+        &config,
+        &[backbone],
+        &load(Mode::Backbone)?,
+        &target,
+        &pixels,
+    )?;
     report(options, scheme, &reference, &produced)
 }
 
@@ -187,25 +189,34 @@ impl Produced {
         self.0.entry(name).or_default().push((shape, values));
     }
 
+    /// Runs the plans of `specs`, which are of one mode and so share their parameters.
     fn run(
         &mut self,
         config: &PvtConfig,
-        spec: PlanSpec,
+        specs: &[PlanSpec],
         weights: &Weights,
         target: &CpuTarget,
         pixels: &[f32],
     ) -> Result<()> {
-        let plan = Arc::new(Plan::new(config, spec)?);
-        let params = Params::load(&plan, |p, out| weights.read(&p.name, out))?;
-        let mut executor = Executor::new(plan.clone(), params, target.clone())?;
-        executor.run(pixels)?;
-        for output in plan.outputs() {
-            // without a class token the last map is another tensor
-            let name = match output.name.as_str() {
-                "feature4" if spec.mode == Mode::Backbone => "dense.feature4".to_owned(),
-                name => name.to_owned(),
+        let mut params = None;
+        for &spec in specs {
+            let plan = Arc::new(Plan::new(config, spec)?);
+            let params = match &params {
+                Some(params) => Arc::clone(params),
+                None => params
+                    .insert(Params::load(&plan, |p, out| weights.read(&p.name, out))?)
+                    .clone(),
             };
-            self.add(name, output.view.shape.clone(), executor.read(&output.view));
+            let mut executor = Executor::new(plan.clone(), params, target.clone())?;
+            executor.run(pixels)?;
+            for output in plan.outputs() {
+                // without a class token the last map is another tensor
+                let name = match output.name.as_str() {
+                    "feature4" if spec.mode == Mode::Backbone => "dense.feature4".to_owned(),
+                    name => name.to_owned(),
+                };
+                self.add(name, output.view.shape.clone(), executor.read(&output.view));
+            }
         }
         Ok(())
     }

@@ -34,12 +34,12 @@ pub(super) fn forward(
     )?;
 
     if net.spec.trace {
-        let heads = |buffer, tokens, width, offset| {
-            let split = [batch, tokens, width / shape.head_dim, shape.head_dim];
-            let mut view = View::contiguous(buffer, &split);
-            view.shape[2] = shape.heads;
-            view.offset = offset;
-            view.permuted(&[0, 2, 1, 3])
+        // [B, h, tokens, d] of rows of `width`, the first head at column `offset`
+        let heads = |buffer, tokens, width, offset| View {
+            buffer,
+            offset,
+            shape: vec![batch, shape.heads, tokens, shape.head_dim],
+            strides: vec![tokens * width, shape.head_dim, width, 1],
         };
         net.builder
             .output(format!("{label}.q"), heads(q, n, c, 0))?;

@@ -61,11 +61,10 @@ impl Plan {
     /// A configuration that is not valid, an image too small or too large for it, batch 0, or sizes
     /// that overflow.
     pub fn new(config: &PvtConfig, spec: PlanSpec) -> Result<Self> {
-        config.validate()?;
+        let shapes = config.stage_shapes(spec.image, spec.mode)?; // validates the configuration
         if spec.batch == 0 {
             return Err(ShapeError::EmptyBatch.into());
         }
-        let shapes = config.stage_shapes(spec.image, spec.mode)?;
         let mut net = Net {
             builder: Builder::new(),
             config,

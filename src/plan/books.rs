@@ -54,12 +54,7 @@ impl Builder {
     pub(super) fn step(&mut self, label: &str, op: impl Into<Op>) -> Result<(), ShapeError> {
         let step = self.finished_step(label, op.into());
         let mut ids = [step.op.reads(), step.op.writes()].concat();
-        ids.retain(|id| {
-            matches!(
-                self.buffers[id.index()].1,
-                Kind::Activation | Kind::Persistent
-            )
-        });
+        ids.retain(|id| self.buffers[id.index()].1.in_workspace());
         ids.sort_unstable();
         if ids.windows(2).any(|pair| pair[0] == pair[1]) {
             return Err(ShapeError::Aliased { step: step.label });
@@ -124,7 +119,7 @@ impl Builder {
             }
         }
         let in_workspace: Vec<usize> = (0..self.buffers.len())
-            .filter(|&i| matches!(self.buffers[i].1, Kind::Persistent | Kind::Activation))
+            .filter(|&i| self.buffers[i].1.in_workspace())
             .collect();
         let life = |i: usize| lives[i].unwrap_or((0, end));
         let requests: Vec<Request> = in_workspace

@@ -20,6 +20,12 @@ pub(super) enum Kind {
     Activation,
 }
 
+impl Kind {
+    pub(super) fn in_workspace(self) -> bool {
+        matches!(self, Self::Persistent | Self::Activation)
+    }
+}
+
 /// Builds a [`Plan`](super::Plan) step by step.
 #[derive(Debug, Default)]
 pub struct Builder {

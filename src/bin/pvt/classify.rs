@@ -98,7 +98,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
                 }
                 Ok(row) => {
                     let ranked = top_k(&row, usize::from(args.top));
-                    let best = top_k(&row, 1).first().map(|&(class, _)| label(class));
+                    let best = ranked.first().map(|&(class, _)| label(class));
                     hits.push((item.folder.as_deref(), best));
                     file.top = ranked
                         .into_iter()

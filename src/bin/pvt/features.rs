@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use bytemuck::cast_slice;
 use clap::ValueEnum;
 use pvt_cuda::config::Mode;
+use pvt_cuda::executor::Executor;
 use pvt_cuda::picture::{Picture, output_size, prepare, principal_colours};
 use pvt_cuda::session::{FeatureMap, MapLayout};
 use pvt_cuda::shape::ImageSize;
@@ -48,6 +49,15 @@ enum Layout {
     Nhwc,
 }
 
+impl From<Layout> for MapLayout {
+    fn from(layout: Layout) -> Self {
+        match layout {
+            Layout::Nchw => Self::Nchw,
+            Layout::Nhwc => Self::Nhwc,
+        }
+    }
+}
+
 #[derive(Serialize)]
 struct MapLine {
     name: String,
@@ -76,30 +86,26 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     let preprocess = uncropped(preprocess, args.size);
     let size = output_size(picture.size(), &preprocess).with_context(name)?;
     let pixels = prepare(&picture, &preprocess).with_context(name)?;
-    // the pictures need channels last, and transposing once is cheaper than running twice
     let maps = session
-        .features(1, size, &pixels, MapLayout::Nhwc)
+        .features(1, size, &pixels, args.layout.into())
         .with_context(name)?;
 
     let mut lines = Vec::new();
     for map in &maps {
-        let [_, h, w, c] = map.shape;
+        let name = format!("feature{}", map.stage);
         let png = args
             .png
             .as_ref()
             .map(|prefix| format!("{prefix}{}.png", map.stage));
         if let Some(path) = &png {
-            let colours = principal_colours(&map.data, (h, w), c)?;
-            colours.enlarged(size)?.save_png(path)?;
+            paint(session.executor(1, size)?, &name)?
+                .enlarged(size)?
+                .save_png(path)?;
         }
-        let shape = match args.layout {
-            Layout::Nchw => [1, c, h, w],
-            Layout::Nhwc => map.shape,
-        };
         lines.push(MapLine {
-            name: format!("feature{}", map.stage),
+            name,
             stride: map.stride,
-            shape,
+            shape: map.shape,
             png,
         });
     }
@@ -124,23 +130,29 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     Ok(Outcome::Good)
 }
 
+/// The map called `name` of the latest run as a picture.
+fn paint(executor: &Executor, name: &str) -> Result<Picture> {
+    let output = executor
+        .plan()
+        .output(name)
+        .context("the model has no such map")?;
+    let channels_last = output.view.permuted(&[0, 2, 3, 1]);
+    let (grid, channels) = (
+        (channels_last.shape[1], channels_last.shape[2]),
+        channels_last.shape[3],
+    );
+    Ok(principal_colours(
+        &executor.read(&channels_last),
+        grid,
+        channels,
+    )?)
+}
+
 /// Writes the maps under a temporary name and renames, so that no half file is ever left.
 fn write(args: &Args, maps: &[FeatureMap], lines: &[MapLine]) -> Result<()> {
-    let data: Vec<Vec<f32>> = maps
-        .iter()
-        .map(|map| match args.layout {
-            Layout::Nhwc => map.data.clone(),
-            Layout::Nchw => {
-                let [_, h, w, c] = map.shape;
-                (0..c)
-                    .flat_map(|k| (0..h * w).map(move |p| map.data[p * c + k]))
-                    .collect()
-            }
-        })
-        .collect();
     let mut tensors = Vec::new();
-    for (line, values) in lines.iter().zip(&data) {
-        let view = TensorView::new(Dtype::F32, line.shape.to_vec(), cast_slice(values))
+    for (line, map) in lines.iter().zip(maps) {
+        let view = TensorView::new(Dtype::F32, line.shape.to_vec(), cast_slice(&map.data))
             .context("feature maps cannot be written")?;
         tensors.push((line.name.clone(), view));
     }

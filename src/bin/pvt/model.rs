@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use pvt_cuda::config::{Mode, Preprocess, Preset, PvtConfig, Resize, Variant};
 use pvt_cuda::hub::{HubClient, ModelId};
@@ -39,9 +39,10 @@ pub(crate) struct ModelArgs {
     /// Hugging Face model such as Zetatech/pvt-tiny-224, optionally @REVISION
     #[arg(long, value_name = "HUB_NAME", conflicts_with = "weights")]
     model: Option<ModelId>,
-    /// How pictures are prepared; the model's own way if it has one, else `official`
-    #[arg(long, value_enum)]
-    preset: Option<PresetArg>,
+    /// How pictures are prepared: official, timm, hf or model; the model's own way if it has one,
+    /// else `official`
+    #[arg(long)]
+    preset: Option<Preset>,
     /// Load weights with NaN or infinite values
     #[arg(long)]
     allow_non_finite: bool,
@@ -60,15 +61,6 @@ pub(crate) struct TargetArgs {
     /// CPU threads, 0 for one per core
     #[arg(long, default_value_t = 0)]
     pub(crate) threads: usize,
-}
-
-/// [`Preset`] with its names listed in `--help`.
-#[derive(Clone, Copy, ValueEnum)]
-pub(crate) enum PresetArg {
-    Official,
-    Timm,
-    Hf,
-    Model,
 }
 
 /// A model ready to run, and how its pictures are prepared.
@@ -168,11 +160,11 @@ impl ModelArgs {
         let side = config.img_size.height.min(config.img_size.width);
         let own = own.or(config.preprocess);
         Ok(match (self.preset, own) {
-            (Some(PresetArg::Official), _) | (None, None) => Preprocess::official(side),
-            (Some(PresetArg::Timm), _) => Preprocess::timm(side),
-            (Some(PresetArg::Hf), _) => Preprocess::hf(side),
-            (Some(PresetArg::Model) | None, Some(own)) => own,
-            (Some(PresetArg::Model), None) => {
+            (Some(Preset::Official), _) | (None, None) => Preprocess::official(side),
+            (Some(Preset::Timm), _) => Preprocess::timm(side),
+            (Some(Preset::Hf), _) => Preprocess::hf(side),
+            (Some(Preset::Model) | None, Some(own)) => own,
+            (Some(Preset::Model), None) => {
                 let text = format!(
                     "--preset {}: the model's configuration does not say how pictures are prepared; \
                      use --preset {}, {} or {}",
