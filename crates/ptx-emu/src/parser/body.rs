@@ -140,15 +140,19 @@ impl<'a> Parser<'a> {
         let (file, line, column) = self.place()?;
         let (mut function, mut inlined_at) = (None, None);
         while self.eat(b',') {
-            match self.name("`function_name` or `inlined_at`")? {
+            match self.token.text {
                 "function_name" => {
+                    self.advance();
                     if !matches!(self.token.kind, Kind::Word | Kind::Directive) {
                         return self.fail("a label");
                     }
                     function = Some(self.advance().text);
                     self.offset()?;
                 }
-                "inlined_at" => inlined_at = Some(self.place()?),
+                "inlined_at" => {
+                    self.advance();
+                    inlined_at = Some(self.place()?);
+                }
                 _ => return self.fail("`function_name` or `inlined_at`"),
             }
         }

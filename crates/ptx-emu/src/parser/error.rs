@@ -43,8 +43,15 @@ fn shown(found: &str) -> String {
     if found.is_empty() {
         return "the end of the text".to_owned();
     }
-    match found.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("`{}…`", found[..end].escape_debug()),
-        None => format!("`{}`", found.escape_debug()),
+    let cut = found.char_indices().nth(LONGEST);
+    let (piece, more) = cut.map_or((found, ""), |(end, _)| (&found[..end], "…"));
+    let mut text = String::from("`");
+    for c in piece.chars() {
+        if c.is_control() {
+            text.extend(c.escape_default());
+        } else {
+            text.push(c);
+        }
     }
+    text + more + "`"
 }
