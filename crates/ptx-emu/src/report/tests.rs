@@ -101,6 +101,18 @@ fn statements_of_one_source_line_are_summed() {
     assert_eq!((lines[1].source.line, lines[1].statements), (3, 2));
     assert_eq!(lines[1].source.column, 20, "the first column of the line");
     assert_eq!((lines[1].counts.warps, lines[1].counts.sectors), (5, 16));
+    // the same line of a function that is inlined in two places is two lines
+    for (line, place) in [(0, 70), (2, 80)] {
+        let source = report.lines[line].source.as_mut().unwrap();
+        source.inlined_at.push(CallSite {
+            file: "main.cu".to_owned(),
+            line: place,
+            column: 1,
+        });
+    }
+    let lines = report.by_source();
+    assert_eq!(lines.len(), 3);
+    assert_eq!((lines[1].counts.warps, lines[2].counts.warps), (2, 3));
 }
 
 #[test]
