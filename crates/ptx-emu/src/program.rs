@@ -33,6 +33,8 @@ pub(crate) struct Op {
     pub statement: u32,
     /// Kind, for the counters; none for a jump that the text does not have.
     pub class: Option<Class>,
+    /// What its memory requests count as.
+    pub traffic: Traffic,
     /// Floating-point operations: per lane, or per warp for a matrix operation.
     pub flops: u32,
     /// Number type of a matrix operation.
@@ -41,6 +43,29 @@ pub(crate) struct Op {
     pub always: bool,
     /// May go elsewhere than to the next op.
     pub ends_block: bool,
+}
+
+/// What the memory requests of an instruction count as; in which memory is known when it runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Traffic {
+    #[default]
+    None,
+    Load,
+    Store,
+    Atomic,
+    /// `cp.async.ca` and `.cg`, the latter past L1; the shared-memory side as copies.
+    Copy,
+    CopyPastL1,
+    /// Bulk copies into global memory.
+    CopyOut,
+    MatrixLoad,
+    MatrixStore,
+    /// Kernel parameters.
+    Param,
+    /// Constant memory.
+    Const,
+    /// No memory: `bar.warp.sync`.
+    WarpBarrier,
 }
 
 /// A read-only slot, filled before a warp runs.

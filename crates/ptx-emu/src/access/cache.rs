@@ -58,6 +58,12 @@ impl PatternCache {
         self.entries.get(self.recent).map(|entry| &entry.pattern)
     }
 
+    /// The pattern that [`PatternCache::get`] gave last.
+    #[inline(always)]
+    pub(crate) fn recent(&self) -> Option<&Pattern> {
+        self.entries.get(self.recent).map(|entry| &entry.pattern)
+    }
+
     /// Makes the entry of a request the recent one; works it out if there is none.
     #[inline(never)]
     fn find(&mut self, mask: u32, bytes: u32, base: u64, addresses: &[u64; 32]) -> Option<()> {

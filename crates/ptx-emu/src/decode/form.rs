@@ -83,6 +83,11 @@ impl<'a> Form<'a> {
         at.map(|at| self.rest.remove(at)).is_some()
     }
 
+    /// Whether a modifier is there that nothing has taken.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.rest.contains(&name)
+    }
+
     /// Takes the first modifier that is one of `names`.
     pub(crate) fn choice(&mut self, names: &[&'static str]) -> Option<&'static str> {
         for (at, part) in self.rest.iter().enumerate() {

@@ -10,7 +10,7 @@ use crate::decode::{Decoder, Symbol, layout};
 use crate::isa::control::Jump;
 use crate::memory::window;
 use crate::program::{Callee, Op, Param, Program};
-use crate::report::{Class, SourceLine};
+use crate::report::{CallSite, SourceLine};
 
 /// Most registers of one kernel, to keep a wrong declaration from taking all memory.
 const MOST_SLOTS: u32 = 1 << 20;
@@ -289,7 +289,11 @@ impl<'m, 'a> Decoder<'m, 'a> {
         };
         let mut line = SourceLine::new(file(loc.file), loc.line, loc.column);
         if let Some((outer, at, column)) = loc.inlined_at {
-            line.inlined_at.push((file(outer), at, column));
+            line.inlined_at.push(CallSite {
+                file: file(outer),
+                line: at,
+                column,
+            });
         }
         line
     }
@@ -344,7 +348,7 @@ impl<'m, 'a> Decoder<'m, 'a> {
             let falls = crate::isa::control::exits(&ops[end], &self.targets).falls_through;
             if falls && end + 1 < ops.len() && order.get(turn + 1) != Some(&block_of[end + 1]) {
                 // its follower does not stand behind it: a jump that the text does not have
-                let mut jump = self.op::<Jump>(Class::Control);
+                let mut jump = self.op::<Jump>();
                 jump.class = None;
                 jump.guard = 0;
                 jump.flip = u32::MAX;

@@ -12,8 +12,8 @@ use std::collections::HashMap;
 use crate::ast::{Ast, Instruction, Type};
 use crate::decode::form::LoadError;
 use crate::decode::module::{Declarations, GlobalVariable};
-use crate::program::{Callee, Constant, Op, Program, Statement};
-use crate::report::{Class, SourceLine};
+use crate::program::{Callee, Constant, Op, Program, Statement, Traffic};
+use crate::report::{Class, SourceLine, flops_per_lane};
 use crate::simd::{Handler, Run, Simd};
 
 /// Bit of `Op::aux` of a memory instruction: its address register has 32 bits.
@@ -106,6 +106,8 @@ pub(crate) struct Decoder<'m, 'a> {
     source: Option<SourceLine>,
     guard: (u32, u32),
     statement: u32,
+    class: Class,
+    flops: u32,
 }
 
 impl<'m, 'a> Decoder<'m, 'a> {
@@ -145,11 +147,13 @@ impl<'m, 'a> Decoder<'m, 'a> {
             source: None,
             guard: (0, u32::MAX),
             statement: 0,
+            class: Class::Control,
+            flops: 0,
         }
     }
 
-    /// An op with this handler and no operands yet.
-    pub(crate) fn op<H: Handler>(&self, class: Class) -> Op {
+    /// An op with this handler for the instruction being decoded, without operands yet.
+    pub(crate) fn op<H: Handler>(&self) -> Op {
         Op {
             run: Run::of::<H>(self.level),
             guard: self.guard.0,
@@ -163,8 +167,9 @@ impl<'m, 'a> Decoder<'m, 'a> {
             list: 0,
             index: 0,
             statement: self.statement,
-            class: Some(class),
-            flops: 0,
+            class: Some(self.class),
+            traffic: Traffic::None,
+            flops: self.flops,
             matrix: None,
             always: false,
             ends_block: false,
@@ -224,6 +229,8 @@ impl<'m, 'a> Decoder<'m, 'a> {
                 (pred, if negated { u32::MAX } else { 0 })
             }
         };
+        self.class = Class::of(instruction.opcode);
+        self.flops = u32::try_from(flops_per_lane(instruction.opcode)).unwrap_or(0);
         self.statement = u32::try_from(self.program.statements.len()).unwrap_or(u32::MAX);
         self.program.statements.push(Statement {
             line: instruction.position.line,

@@ -143,6 +143,17 @@ impl<'a> Decoder<'_, 'a> {
         }
     }
 
+    /// The type that a register is declared with, if the operand is one.
+    pub(crate) fn register_type(&mut self, operand: &Operand<'a>) -> Option<Type> {
+        match operand {
+            Operand::Name(name) => match self.lookup(name)? {
+                Symbol::Register { ty, .. } => Some(ty),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// The slot of a constant of type `ty`.
     pub(crate) fn immediate(&mut self, bits: u64, ty: Type) -> u32 {
         if wide(ty) {

@@ -10,7 +10,7 @@ use crate::memory::bytes::Storage;
 use crate::memory::window;
 use crate::program::{Constant, Special};
 use crate::report::{ViolationKind, Waiting};
-use crate::shadow::{Order, SharedShadow};
+use crate::shadow::{Clock, Order, SharedShadow};
 
 /// Instructions that a warp runs before another has a turn.
 const QUANTUM: i64 = 20_000;
@@ -26,6 +26,11 @@ pub(crate) struct Block {
     pub shadow: SharedShadow,
     pub order: Order,
     pub barriers: Barriers,
+    /// What warps that only arrived at a barrier did before.
+    pub released: [Clock; 16],
+    /// A fence of at least device scope has run: atomic instructions after it release what went
+    /// before.
+    pub fenced: bool,
     /// Lanes of each warp that still run.
     pub live: Vec<u32>,
     /// Lanes that each warp began with.
@@ -39,9 +44,11 @@ impl Block {
             index: [0; 3],
             linear: 0,
             shared: Storage::zeroed(grid.shared_bytes as usize)?,
-            shadow: SharedShadow::new(grid.shared_bytes as usize),
+            shadow: SharedShadow::new(),
             order: Order::new(grid.warps_per_block()),
             barriers: Barriers::default(),
+            released: [[0; 32]; 16],
+            fenced: false,
             live: Vec::new(),
             begun: Vec::new(),
             cluster_phase: 0,
@@ -53,15 +60,23 @@ impl Block {
         self.index = index;
         self.linear = u64::from(index[0]) + x * (u64::from(index[1]) + y * u64::from(index[2]));
         self.shared.view().fill(0, self.shared.view().len(), 0);
-        self.shadow.reset(grid.shared_bytes as usize);
-        self.order = Order::new(grid.warps_per_block());
+        let warps = grid.warps_per_block();
+        let bytes = u64::from(grid.shared_bytes);
+        self.shadow.reset(bytes, warps, &mut self.order);
         self.barriers = Barriers::default();
+        self.released = [[0; 32]; 16];
+        self.fenced = false;
         let threads = grid.threads_per_block();
         self.begun = (0..grid.warps_per_block())
             .map(|warp| u32::MAX >> (32 - (threads - warp * 32).min(32)))
             .collect();
         self.live.clone_from(&self.begun);
         self.cluster_phase = 0;
+    }
+
+    /// Number that tells this block from others in shadows, which can tell 32,766 apart.
+    pub(crate) fn number(&self) -> u32 {
+        u32::try_from(self.linear % 0x7ffe).expect("below 2^15")
     }
 
     /// Threads that have exited.
@@ -73,10 +88,11 @@ impl Block {
     /// Completes barrier `id` if all have reached it, and orders what the warps did before it.
     pub(crate) fn complete(&mut self, id: u8) -> Option<Completed> {
         let completed = self.barriers.complete(id, &self.live)?;
-        self.order.barrier(completed.warps, completed.arrivals);
-        if self.order.is_full() && completed.whole_block {
-            self.shadow.forget_order();
-            self.order = Order::new(u32::try_from(self.live.len()).expect("at most 32"));
+        let released = std::mem::take(&mut self.released[usize::from(id)]);
+        self.order
+            .barrier_with(completed.warps & !completed.arrivals, &released);
+        if self.order.exhausted() && completed.whole_block {
+            self.shadow.forget(&mut self.order);
         }
         Some(completed)
     }
@@ -131,6 +147,7 @@ impl Cluster {
             warp.local_written.reset(warp.local_bytes as usize * 32);
         }
         worker.blocks += self.blocks.len() as u64;
+        worker.acquired.next_block(self.blocks[0].number());
         self.turns(grid, worker)
     }
 

@@ -2,6 +2,7 @@
 //! the host that share them out.
 
 pub(crate) mod access;
+pub(crate) mod acquired;
 pub(crate) mod barrier;
 pub(crate) mod block;
 pub(crate) mod collect;
@@ -15,6 +16,7 @@ use crate::device::{Checks, Schedule};
 use crate::exec::block::Block;
 use crate::exec::tally::Worker;
 use crate::exec::warp::{State, Warp};
+use crate::memory::bytes::Storage;
 use crate::memory::global::GlobalMemory;
 use crate::program::{Op, Program};
 use crate::report::{DeviceSpec, ViolationKind};
@@ -54,6 +56,8 @@ pub(crate) struct Grid<'a> {
     pub memory: &'a GlobalMemory,
     pub spec: &'a DeviceSpec,
     pub checks: Checks,
+    /// Any check or counter is on.
+    pub checked: bool,
     pub schedule: Schedule,
     /// Blocks per dimension.
     pub blocks: [u32; 3],
@@ -69,7 +73,7 @@ pub(crate) struct Grid<'a> {
     /// Offset of dynamic shared memory in its window.
     pub dynamic_start: u32,
     /// Parameters of the kernel.
-    pub params: Vec<u8>,
+    pub params: Storage,
     /// Address of each variable of the module.
     pub globals: Vec<u64>,
     /// Ranges of addresses that arguments declare to be inputs, and which argument it is.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use crate::access::PatternCache;
+use crate::exec::acquired::Acquired;
 use crate::program::Program;
 use crate::report::ViolationKind;
 
@@ -19,6 +20,9 @@ pub(crate) struct OpTally {
     pub global: Requests,
     pub shared: Requests,
     pub local: Requests,
+    /// Passes of atomic instructions: lanes that share an address take turns.
+    pub passes_global: u64,
+    pub passes_shared: u64,
 }
 
 /// Memory requests of one instruction to one memory.
@@ -53,6 +57,8 @@ impl OpTally {
         self.global.add(&other.global);
         self.shared.add(&other.shared);
         self.local.add(&other.local);
+        self.passes_global += other.passes_global;
+        self.passes_shared += other.passes_shared;
     }
 }
 
@@ -81,6 +87,10 @@ pub(crate) struct Worker {
     /// Violations by statement and kind.
     pub found: HashMap<(u32, &'static str), Found>,
     pub blocks: u64,
+    /// Barriers of a block that were completed.
+    pub barriers: u64,
+    /// Which blocks' writes are ordered before what the present block does.
+    pub acquired: Acquired,
 }
 
 impl Worker {
@@ -94,6 +104,8 @@ impl Worker {
             random: 1,
             found: HashMap::new(),
             blocks: 0,
+            barriers: 0,
+            acquired: Acquired::default(),
         }
     }
 
@@ -123,6 +135,7 @@ impl Worker {
     /// stays, so that the result does not depend on the number of threads.
     pub(crate) fn merge(&mut self, other: Self) {
         self.blocks += other.blocks;
+        self.barriers += other.barriers;
         for (mine, theirs) in self.tallies.iter_mut().zip(&other.tallies) {
             mine.add(theirs);
         }

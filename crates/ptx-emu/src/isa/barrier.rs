@@ -8,8 +8,8 @@ use crate::exec::collect::gather;
 use crate::exec::warp::State;
 use crate::exec::{Cx, Entry, Flow};
 use crate::lanes::Lane;
-use crate::program::Op;
-use crate::report::{Class, ViolationKind};
+use crate::program::{Op, Traffic};
+use crate::report::ViolationKind;
 use crate::simd::{Handler, Level};
 
 /// Bits of `Op::aux`.
@@ -29,8 +29,9 @@ pub(crate) fn decode<'a>(
         form.flag("sync");
         form.done()?;
         let [members] = d.operands(&form, instruction)?;
-        let mut op = d.op::<WarpSync>(Class::Barrier);
+        let mut op = d.op::<WarpSync>();
         op.a = d.src(&form, members, Type::B32)?;
+        op.traffic = Traffic::WarpBarrier;
         d.push(op);
         return Ok(());
     }
@@ -56,8 +57,8 @@ pub(crate) fn decode<'a>(
     form.done()?;
     let mut operands = instruction.operands.as_slice();
     let mut op = match kind {
-        "arrive" => d.op::<Arrive>(Class::Barrier),
-        _ => d.op::<Sync>(Class::Barrier),
+        "arrive" => d.op::<Arrive>(),
+        _ => d.op::<Sync>(),
     };
     if kind == "red" {
         let [result, middle @ .., value] = operands else {
@@ -132,10 +133,13 @@ fn arrive(cx: &mut Cx<'_>, op: &Op, waits: bool, reduces: bool) -> Flow {
         return Flow::Stop;
     };
     let (warp, lanes) = (cx.warp.index, cx.mask);
-    let barriers = &mut cx.block().barriers;
-    let phase = barriers.phase(id);
-    let arrived = barriers.arrive(id, warp, lanes, threads, waits);
-    barriers.note(id, op.statement);
+    let block = cx.block();
+    let phase = block.barriers.phase(id);
+    let arrived = block.barriers.arrive(id, warp, lanes, threads, waits);
+    block.barriers.note(id, op.statement);
+    if !waits {
+        block.order.release(warp, &mut block.released[usize::from(id)]);
+    }
     if reduces {
         let [pred, flip] = [0, 1].map(|i| cx.grid.program.list(op, 2)[i]);
         let values = cx.warp.regs.preds[pred as usize] ^ flip;
@@ -177,13 +181,15 @@ fn aligned(cx: &mut Cx<'_>, op: &Op) -> Result<(), Flow> {
     if cx.entry != Entry::Forced {
         return Err(Flow::Collect);
     }
-    let (required, active) = (cx.warp.live, cx.mask);
+    let (live, active) = (cx.warp.live, cx.mask);
     let lane = active.trailing_zeros() as usize;
-    cx.violate(
-        op,
-        lane,
-        ViolationKind::DivergentBarrier { required, active },
-    );
+    let barrier = u32::load(&cx.warp.regs, op.a)[lane];
+    let kind = ViolationKind::DivergentBarrier {
+        barrier,
+        active,
+        live,
+    };
+    cx.violate(op, lane, kind);
     Ok(())
 }
 
@@ -192,6 +198,7 @@ pub(crate) fn complete(cx: &mut Cx<'_>, op: &Op, id: u8) {
     let Some(completed) = cx.block().complete(id) else {
         return;
     };
+    cx.worker.barriers += 1;
     let missing = cx.block().exited();
     if completed.whole_block && missing > 0 && cx.grid.checks.barriers {
         let statement = completed.statement;

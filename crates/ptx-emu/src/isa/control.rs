@@ -11,7 +11,7 @@ use crate::exec::{Cx, Flow};
 use crate::lanes::{Lane, lanes_of};
 use crate::memory::window;
 use crate::program::Op;
-use crate::report::{Class, ViolationKind};
+use crate::report::ViolationKind;
 use crate::simd::{Handler, Level};
 
 /// Values of `Op::x` that say what leaves a block of code.
@@ -66,9 +66,9 @@ pub(crate) fn end(d: &mut Decoder<'_, '_>) {
 
 fn leaving(d: &Decoder<'_, '_>) -> Op {
     let mut op = if d.in_kernel() {
-        d.op::<Exit>(Class::Control)
+        d.op::<Exit>()
     } else {
-        d.op::<Return>(Class::Control)
+        d.op::<Return>()
     };
     op.x = LEAVE;
     op.ends_block = true;
@@ -85,7 +85,7 @@ pub(crate) fn decode<'a>(
         "bra" => {
             form.done()?;
             let [target] = d.operands(&form, instruction)?;
-            let mut op = d.op::<Branch>(Class::Control);
+            let mut op = d.op::<Branch>();
             op.aux = label(d, &form, target)?;
             op.x = BRANCH;
             op.ends_block = true;
@@ -97,7 +97,7 @@ pub(crate) fn decode<'a>(
             }
             form.done()?;
             let [index, list] = d.operands(&form, instruction)?;
-            let mut op = d.op::<TableBranch>(Class::Control);
+            let mut op = d.op::<TableBranch>();
             op.a = d.src(&form, index, Type::U32)?;
             op.c = match list {
                 Operand::Name(name) => match d.lookup(name) {
@@ -117,14 +117,14 @@ pub(crate) fn decode<'a>(
         }
         "exit" => {
             form.done()?;
-            let mut op = d.op::<Exit>(Class::Control);
+            let mut op = d.op::<Exit>();
             op.x = LEAVE;
             op.ends_block = true;
             d.push(op);
         }
         "trap" => {
             form.done()?;
-            let mut op = d.op::<Trap>(Class::Control);
+            let mut op = d.op::<Trap>();
             op.x = LEAVE;
             op.ends_block = true;
             d.push(op);
@@ -132,7 +132,7 @@ pub(crate) fn decode<'a>(
         "nanosleep" => {
             form.ty()?;
             form.done()?;
-            let op = d.op::<Sleep>(Class::Control);
+            let op = d.op::<Sleep>();
             d.push(op);
         }
         _ => call(d, form, instruction)?,
@@ -184,7 +184,7 @@ fn call<'a>(
             list.push(u32::try_from(at).unwrap_or(0));
         }
     }
-    let mut op = d.op::<Call>(Class::Control);
+    let mut op = d.op::<Call>();
     op.b = u32::try_from(d.function_index()).unwrap_or(0);
     op.aux = u32::MAX;
     let direct = match target {
@@ -279,8 +279,11 @@ impl Handler for Exit {
         let gone = cx.mask;
         cx.warp.live &= !gone;
         cx.active &= !gone;
-        let (live, warp) = (cx.warp.live, cx.warp.index as usize);
-        cx.block().live[warp] = live;
+        let (live, warp) = (cx.warp.live, cx.warp.index);
+        cx.block().live[warp as usize] = live;
+        if live == 0 {
+            cx.block().order.exit(warp);
+        }
         // barriers no longer wait for these lanes
         for id in 0..16 {
             crate::isa::barrier::complete(cx, op, id);

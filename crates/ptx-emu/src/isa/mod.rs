@@ -30,10 +30,10 @@ pub(crate) fn decode<'a>(
     }
 }
 
-/// An op that computes each lane by itself: `lanes!(d, Class, |a: u32, b: u32| -> u32 { … })`,
-/// with one to four sources of any type that registers hold. The caller sets the slots.
+/// An op that computes each lane by itself: `lanes!(d, |a: u32, b: u32| -> u32 { … })`,
+/// with one to three sources of any type that registers hold. The caller sets the slots.
 macro_rules! lanes {
-    ($d:expr, $class:ident, |$x:ident: $a:ty| -> $r:ty $body:block) => {{
+    ($d:expr, |$x:ident: $a:ty| -> $r:ty $body:block) => {{
         struct Form;
         impl $crate::simd::Handler for Form {
             #[inline(always)]
@@ -50,9 +50,9 @@ macro_rules! lanes {
                 $crate::exec::Flow::Next
             }
         }
-        $d.op::<Form>($crate::report::Class::$class)
+        $d.op::<Form>()
     }};
-    ($d:expr, $class:ident, |$x:ident: $a:ty, $y:ident: $b:ty| -> $r:ty $body:block) => {{
+    ($d:expr, |$x:ident: $a:ty, $y:ident: $b:ty| -> $r:ty $body:block) => {{
         struct Form;
         impl $crate::simd::Handler for Form {
             #[inline(always)]
@@ -70,9 +70,9 @@ macro_rules! lanes {
                 $crate::exec::Flow::Next
             }
         }
-        $d.op::<Form>($crate::report::Class::$class)
+        $d.op::<Form>()
     }};
-    ($d:expr, $class:ident, |$x:ident: $a:ty, $y:ident: $b:ty, $z:ident: $c:ty| -> $r:ty $body:block) => {{
+    ($d:expr, |$x:ident: $a:ty, $y:ident: $b:ty, $z:ident: $c:ty| -> $r:ty $body:block) => {{
         struct Form;
         impl $crate::simd::Handler for Form {
             #[inline(always)]
@@ -91,7 +91,7 @@ macro_rules! lanes {
                 $crate::exec::Flow::Next
             }
         }
-        $d.op::<Form>($crate::report::Class::$class)
+        $d.op::<Form>()
     }};
 }
 pub(crate) use lanes;

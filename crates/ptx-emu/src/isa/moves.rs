@@ -9,7 +9,6 @@ use crate::isa::lanes;
 use crate::lanes::Lane;
 use crate::memory::window;
 use crate::program::Op;
-use crate::report::Class;
 use crate::simd::{Handler, Level};
 
 pub(crate) fn decode<'a>(
@@ -38,7 +37,7 @@ fn mov<'a>(
     }
     if ty == Type::Pred {
         let (source, flip) = d.pred_src(&form, from)?;
-        let mut op = d.op::<MovPred>(Class::Move);
+        let mut op = d.op::<MovPred>();
         op.d = d.pred_dst(&form, to)?;
         op.a = source;
         op.b = flip;
@@ -49,7 +48,7 @@ fn mov<'a>(
         return Err(form.unsupported("time is not modelled"));
     }
     if let Some((frame, offset)) = d.local(from) {
-        let mut op = lanes!(d, Move, |a: u64, b: u64| -> u64 { a.wrapping_add(b) });
+        let mut op = lanes!(d, |a: u64, b: u64| -> u64 { a.wrapping_add(b) });
         op.d = d.dst(&form, to, ty)?;
         op.a = frame;
         op.b = d.immediate(offset.cast_unsigned(), Type::U64);
@@ -57,9 +56,9 @@ fn mov<'a>(
         return Ok(());
     }
     let mut op = if wide(ty) {
-        lanes!(d, Move, |a: u64| -> u64 { a })
+        lanes!(d, |a: u64| -> u64 { a })
     } else {
-        lanes!(d, Move, |a: u32| -> u32 { a })
+        lanes!(d, |a: u32| -> u32 { a })
     };
     op.a = d.src(&form, from, ty)?;
     op.d = d.dst(&form, to, ty)?;
@@ -91,7 +90,7 @@ fn unpack<'a>(
         .iter()
         .map(|part| d.dst(form, part, each))
         .collect::<Result<Vec<_>, _>>()?;
-    let mut op = d.op::<Unpack>(Class::Move);
+    let mut op = d.op::<Unpack>();
     op.a = source;
     op.list = d.list(&slots);
     op.c = u32::try_from(slots.len()).unwrap_or(0);
@@ -113,7 +112,7 @@ fn pack<'a>(
         .iter()
         .map(|part| d.src(form, part, each))
         .collect::<Result<Vec<_>, _>>()?;
-    let mut op = d.op::<Pack>(Class::Move);
+    let mut op = d.op::<Pack>();
     op.d = d.dst(form, to, ty)?;
     op.list = d.list(&slots);
     op.c = u32::try_from(slots.len()).unwrap_or(0);
@@ -208,7 +207,7 @@ fn address<'a>(
         _ => window::SHARED,
     };
     let [result, from] = d.operands(&form, instruction)?;
-    let mut op = lanes!(d, Integer, |a: u64, b: u64| -> u64 { a.wrapping_add(b) });
+    let mut op = lanes!(d, |a: u64, b: u64| -> u64 { a.wrapping_add(b) });
     op.a = match d.local(from) {
         Some((frame, 0)) => frame,
         Some(_) => return Err(form.unsupported("an offset into a local variable")),

@@ -56,7 +56,7 @@ impl GlobalMemory {
             base,
             len,
             storage: Storage::zeroed(bytes)?,
-            shadow: GlobalShadow::new(bytes),
+            shadow: GlobalShadow::new(len),
             name,
             freed: false,
             read_only: false,

@@ -299,6 +299,13 @@ pub enum ViolationKind {
         /// Threads expected.
         expected: u32,
     },
+    /// A barrier was used against its rules.
+    BarrierMisuse {
+        /// Number of the barrier.
+        barrier: u32,
+        /// The rule.
+        problem: String,
+    },
     /// Lanes of one warp are at different places when one of them executes an aligned barrier.
     DivergentBarrier {
         /// Number of the barrier.

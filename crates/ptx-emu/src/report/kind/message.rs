@@ -32,6 +32,7 @@ impl ViolationKind {
             Self::AsyncProxy { .. } => (Tool::Racecheck, "async_proxy"),
             Self::PartialBarrier { .. } => (Tool::Synccheck, "partial_barrier"),
             Self::DivergentBarrier { .. } => (Tool::Synccheck, "divergent_barrier"),
+            Self::BarrierMisuse { .. } => (Tool::Synccheck, "barrier_misuse"),
             Self::InactiveLanes { .. } => (Tool::Synccheck, "inactive_lanes"),
             Self::ShuffleFromInactive { .. } => (Tool::Synccheck, "shuffle_from_inactive"),
             Self::Deadlock { .. } => (Tool::Synccheck, "deadlock"),
@@ -203,6 +204,9 @@ impl fmt::Display for ViolationKind {
                 "barrier {barrier} was reached by {arrived} of {expected} threads; every thread \
                  that has not exited must reach it"
             ),
+            Self::BarrierMisuse { barrier, problem } => {
+                write!(f, "barrier {barrier} is used against its rules: {problem}")
+            }
             Self::DivergentBarrier {
                 barrier,
                 active,
