@@ -149,10 +149,9 @@ impl<'a> Parser<'a> {
                 Kind::Mark(b'}') => break,
                 Kind::End | Kind::Unknown | Kind::Mark(b'{') => return self.fail("`}`"),
                 Kind::Mark(b':') if strings => {
-                    let label = before.filter(|token| token.kind == Kind::Word);
                     let finished = string.take();
                     ast.debug_strings.extend(finished.map(decode));
-                    string = label.map(|token| (token.text, Vec::new()));
+                    string = before.map(|token| (token.text, Vec::new()));
                 }
                 Kind::Number => {
                     if let Some((_, bytes)) = &mut string {

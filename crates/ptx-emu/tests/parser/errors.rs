@@ -23,6 +23,10 @@ fn module(declarations: &str, message: &str) {
 
 #[test]
 fn of_the_header() {
+    refused(
+        "/* 1\n2\n 3*/ hello",
+        "3:6: found `hello`, expected `.version`",
+    );
     refused("", "1:1: found the end of the text, expected `.version`");
     refused("// x\n  hello", "2:3: found `hello`, expected `.version`");
     refused(
@@ -45,6 +49,10 @@ fn of_the_header() {
 
 #[test]
 fn of_declarations() {
+    module(
+        ".section .debug_str { \"a\n\" }",
+        "4:23: found `\"`, expected `}`",
+    );
     module(
         "foo",
         "4:1: found `foo`, expected a directive such as `.entry`",
@@ -121,6 +129,10 @@ fn of_declarations() {
 
 #[test]
 fn of_functions() {
+    module(
+        ".entry (.param .u32 r) k() {}",
+        "4:8: found `(`, expected the name of a function",
+    );
     module(
         ".entry {}",
         "4:8: found `{`, expected the name of a function",

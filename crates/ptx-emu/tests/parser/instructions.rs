@@ -61,6 +61,7 @@ fn addresses() {
         ("[~%rd1~+~-4~]", address("%rd1", -4)),
         ("[%rd1 - 0x10]", address("%rd1", -16)),
         ("[sym+4+8]", address("sym", 12)),
+        ("[sym--4-1]", address("sym", 3)),
         ("[gcount]", address("gcount", 0)),
         ("[a].unified", address("a", 0)),
         (

@@ -1,10 +1,18 @@
 //! Damaged texts: an error or a tree, never a panic, and quickly.
 
-use crate::real::TEXTS;
+use crate::real;
 use ptx_emu::ast::Ast;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use std::time::{Duration, Instant};
+
+/// Texts of a compiler, and one that has each construct of the grammar once.
+const TEXTS: [&str; 4] = [
+    include_str!("ptx/everything.ptx"),
+    real::TEXTS[0].1,
+    real::TEXTS[1].1,
+    real::TEXTS[2].1,
+];
 
 /// Parses, and checks that an error lies inside of the text.
 fn try_parse(text: &str) {
@@ -17,8 +25,15 @@ fn try_parse(text: &str) {
 }
 
 #[test]
+fn undamaged_texts() {
+    for text in TEXTS {
+        Ast::parse(text).unwrap_or_else(|error| panic!("{error}"));
+    }
+}
+
+#[test]
 fn texts_that_end_anywhere() {
-    for (_, text) in TEXTS {
+    for text in TEXTS {
         for end in (0..text.len()).filter(|&end| text.is_char_boundary(end)) {
             try_parse(&text[..end]);
         }
@@ -27,7 +42,7 @@ fn texts_that_end_anywhere() {
 
 #[test]
 fn texts_that_begin_anywhere() {
-    for (_, text) in TEXTS {
+    for text in TEXTS {
         for start in (0..text.len()).step_by(7) {
             try_parse(&format!(".version 8.0\n.target sm_80\n{}", &text[start..]));
             try_parse(&format!(
@@ -69,7 +84,7 @@ fn mutated_texts() {
     ];
     let mut random = SmallRng::seed_from_u64(1);
     for round in 0..20_000 {
-        let (_, text) = TEXTS[round % TEXTS.len()];
+        let text = TEXTS[round % TEXTS.len()];
         let mut bytes = text.as_bytes().to_vec();
         for _ in 0..random.random_range(1..5) {
             let at = random.random_range(0..bytes.len());
@@ -98,8 +113,8 @@ fn mutated_texts() {
 fn time_is_linear() {
     const COUNT: usize = 200_000;
     let pieces = [
-        "\"", "/*", "\\", "+", "-", "1.", ".a::", "a:", "a|", "@@", "\n", "{}", "{", "a b.c ",
-        "[a+", "L:", "ret;",
+        "\"", "\"\\", "/*", "\\", "+", "-", "1.", ".a::", "a:", "a|", "@@", "\n", "{}", "{",
+        "a b.c ", "[a+", "L:", "ret;",
     ];
     let starts = [
         ".func f {",
@@ -124,7 +139,7 @@ fn time_is_linear() {
 /// 25 MB/s asked, hundreds expected.
 #[test]
 fn a_hundred_kilobytes_take_milliseconds() {
-    let (_, text) = TEXTS[0];
+    let (_, text) = real::TEXTS[0];
     let (header, rest) = text.split_at(text.find(".address_size").expect("a header"));
     let large = format!("{header}{}", rest.repeat(100_000 / rest.len() + 1));
     let fastest = (0..10)
