@@ -386,10 +386,12 @@ impl Device {
         launch: &Launch,
         arguments: &[Arg],
     ) -> Result<Report, LaunchError> {
-        let program = module.program(kernel).ok_or_else(|| LaunchError::NoKernel {
-            name: kernel.to_owned(),
-            known: module.kernels().collect::<Vec<_>>().join(", "),
-        })?;
+        let program = module
+            .program(kernel)
+            .ok_or_else(|| LaunchError::NoKernel {
+                name: kernel.to_owned(),
+                known: module.kernels().collect::<Vec<_>>().join(", "),
+            })?;
         let cluster = self.check_limits(program, launch)?;
         self.load(module)?;
         let arguments = Arguments::new(program, arguments)?;

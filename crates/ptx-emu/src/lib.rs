@@ -19,9 +19,7 @@ mod shadow;
 mod simd;
 
 pub use decode::form::LoadError;
-pub use device::{
-    Arg, Buffer, Checks, Device, Launch, LaunchError, MemoryError, Schedule,
-};
+pub use device::{Arg, Buffer, Checks, Device, Launch, LaunchError, MemoryError, Schedule};
 pub use module::{Module, Parameter};
 pub use parser::ParseError;
 pub use report::*;

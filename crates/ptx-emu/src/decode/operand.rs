@@ -133,9 +133,7 @@ impl<'a> Decoder<'_, 'a> {
                 Ok(self.immediate(at.cast_unsigned(), ty))
             }
             Symbol::DynamicShared => Ok(self.constant(Constant::DynamicShared(offset))),
-            Symbol::Global(index) if wide(ty) => {
-                Ok(self.constant(Constant::Global(index, offset)))
-            }
+            Symbol::Global(index) if wide(ty) => Ok(self.constant(Constant::Global(index, offset))),
             Symbol::Function(index) if wide(ty) => {
                 Ok(self.immediate(FUNCTION_WINDOW + u64::from(index), ty))
             }
@@ -159,7 +157,9 @@ impl<'a> Decoder<'_, 'a> {
         if wide(ty) {
             self.constant(Constant::Double(bits))
         } else {
-            self.constant(Constant::Word(u32::try_from(bits & 0xffff_ffff).unwrap_or(0)))
+            self.constant(Constant::Word(
+                u32::try_from(bits & 0xffff_ffff).unwrap_or(0),
+            ))
         }
     }
 

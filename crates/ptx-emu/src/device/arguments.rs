@@ -128,13 +128,16 @@ impl Arguments {
         }
         let range = |buffer: &Buffer| (buffer.address(), buffer.address() + buffer.bytes());
         let outputs: Vec<_> = arguments.iter().filter_map(|a| a.output).collect();
-        let inputs = arguments.iter().enumerate().filter_map(|(index, argument)| {
-            let (start, end) = range(argument.input.as_ref()?);
-            // what is an output as well may be written
-            let written = outputs.iter().map(range);
-            let written = written.filter(|(s, e)| *s <= start && *e >= end).count() > 0;
-            (!written && end > start).then_some((start, end, index))
-        });
+        let inputs = arguments
+            .iter()
+            .enumerate()
+            .filter_map(|(index, argument)| {
+                let (start, end) = range(argument.input.as_ref()?);
+                // what is an output as well may be written
+                let written = outputs.iter().map(range);
+                let written = written.filter(|(s, e)| *s <= start && *e >= end).count() > 0;
+                (!written && end > start).then_some((start, end, index))
+            });
         Ok(Self {
             bytes,
             inputs: inputs.collect(),

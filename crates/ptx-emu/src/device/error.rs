@@ -114,9 +114,7 @@ pub enum LaunchError {
         required: [u32; 3],
     },
     /// The grid is larger than the device allows, or empty.
-    #[error(
-        "a grid of {grid:?} blocks is outside the limits of {device}: sides of 1 to {sides:?}"
-    )]
+    #[error("a grid of {grid:?} blocks is outside the limits of {device}: sides of 1 to {sides:?}")]
     Grid {
         /// Blocks per dimension.
         grid: [u32; 3],

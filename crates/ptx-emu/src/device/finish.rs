@@ -171,8 +171,7 @@ fn lines(grid: &Grid<'_>, worker: &Worker) -> Vec<LineCounters> {
         counts.warps += tally.warps;
         counts.lanes += tally.lanes;
         counts.divergent += tally.divergent;
-        counts.requests +=
-            tally.global.requests + tally.shared.requests + tally.local.requests;
+        counts.requests += tally.global.requests + tally.shared.requests + tally.local.requests;
         counts.sectors += tally.global.units;
         counts.ideal_sectors += tally.global.least;
         counts.wavefronts += tally.shared.units;

@@ -126,7 +126,15 @@ fn reach_inner(cx: &mut Cx<'_>, op: &Op, mut request: Request) -> Option<Reached
     let low = base.wrapping_add_signed(i64::from(pattern.low));
     let high = base.wrapping_add_signed(i64::from(pattern.high));
     let last = &mut worker.allocations[index];
-    let reached = locate(cx.grid, cx.rank, cx.warp.local_bytes, last, request, low, high)?;
+    let reached = locate(
+        cx.grid,
+        cx.rank,
+        cx.warp.local_bytes,
+        last,
+        request,
+        low,
+        high,
+    )?;
     let reached = Reached {
         offset: reached.1 + (base.wrapping_sub(low)) as usize,
         memory: reached.0,
@@ -139,7 +147,10 @@ fn reach_inner(cx: &mut Cx<'_>, op: &Op, mut request: Request) -> Option<Reached
 
 /// The memory that holds `low..high`, and the offset of `low` in it.
 #[inline(always)]
-#[allow(clippy::cast_possible_truncation, reason = "offsets in memory of the host")]
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "offsets in memory of the host"
+)]
 fn locate(
     grid: &Grid<'_>,
     rank: usize,
@@ -161,7 +172,10 @@ fn locate(
             if request.kind != Kind::Read && allocation.read_only {
                 return None;
             }
-            Some((Memory::Global(index as u32), (low - allocation.base) as usize))
+            Some((
+                Memory::Global(index as u32),
+                (low - allocation.base) as usize,
+            ))
         }
         Place::Shared => {
             let owner = low >> window::RANK_SHIFT;
@@ -171,7 +185,9 @@ fn locate(
             let there = rank < u64::from(grid.blocks_per_cluster());
             (fits && there).then_some((Memory::Shared(rank as u32), own as usize))
         }
-        Place::Local => (high <= 32 * u64::from(local_bytes)).then_some((Memory::Local, low as usize)),
+        Place::Local => {
+            (high <= 32 * u64::from(local_bytes)).then_some((Memory::Local, low as usize))
+        }
         Place::Param => {
             let own = low.checked_sub(u64::from(window::PARAM_START))?;
             let fits = own + (high - low) <= grid.params.view().len() as u64;
@@ -229,7 +245,9 @@ fn check(cx: &mut Cx<'_>, op: &Op, request: Request, reached: Reached) {
     let index = op.index as usize;
     let worker = &mut *cx.worker;
     let cache = &worker.patterns[2 * index + request.which];
-    let Some(pattern) = cache.recent() else { return };
+    let Some(pattern) = cache.recent() else {
+        return;
+    };
     let offset = reached.offset as u64;
     let tally = &mut worker.tallies[index];
     match reached.memory {
@@ -330,7 +348,12 @@ fn check(cx: &mut Cx<'_>, op: &Op, request: Request, reached: Reached) {
 /// Where one lane's access leads; nothing if it is wrong, which is then reported.
 #[cold]
 #[inline(never)]
-pub(crate) fn reach_lane(cx: &mut Cx<'_>, op: &Op, request: Request, lane: usize) -> Option<Reached> {
+pub(crate) fn reach_lane(
+    cx: &mut Cx<'_>,
+    op: &Op,
+    request: Request,
+    lane: usize,
+) -> Option<Reached> {
     let address = cx.worker.addresses[lane];
     let single = Request {
         mask: 1 << lane,

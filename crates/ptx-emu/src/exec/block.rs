@@ -315,9 +315,8 @@ fn special_value(
     let lane = lane as u32;
     let side = |d: u8| usize::from(d.min(2));
     let thread = u64::from(warp * 32 + lane);
-    let rank = |within: [u32; 3]| {
-        within[0] + grid.cluster[0] * (within[1] + grid.cluster[1] * within[2])
-    };
+    let rank =
+        |within: [u32; 3]| within[0] + grid.cluster[0] * (within[1] + grid.cluster[1] * within[2]);
     let within = [0, 1, 2].map(|i| block[i] % grid.cluster[i]);
     match special {
         Special::Tid(d) => coordinates(thread, grid.threads)[side(d)],

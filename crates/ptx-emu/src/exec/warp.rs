@@ -9,11 +9,11 @@ use std::rc::Rc;
 
 use crate::device::Schedule;
 use crate::exec::block::Block;
+use crate::exec::copies::Copies;
+use crate::exec::written::Written;
 use crate::exec::{Cx, Entry, Flow};
 use crate::lanes::{Lanes, Registers};
 use crate::memory::bytes::Storage;
-use crate::exec::copies::Copies;
-use crate::exec::written::Written;
 
 /// Why a fragment does not run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -138,7 +138,9 @@ fn arrive(cx: &mut Cx<'_>, op: &Op, waits: bool, reduces: bool) -> Flow {
     let arrived = block.barriers.arrive(id, warp, lanes, threads, waits);
     block.barriers.note(id, op.statement);
     if !waits {
-        block.order.release(warp, &mut block.released[usize::from(id)]);
+        block
+            .order
+            .release(warp, &mut block.released[usize::from(id)]);
     }
     if reduces {
         let [pred, flip] = [0, 1].map(|i| cx.grid.program.list(op, 2)[i]);
@@ -220,7 +222,10 @@ pub(crate) fn complete(cx: &mut Cx<'_>, op: &Op, id: u8) {
 fn result(cx: &mut Cx<'_>, op: &Op) -> Flow {
     let lane = cx.mask.trailing_zeros() as usize;
     let id = u32::load(&cx.warp.regs, op.a)[lane];
-    let result = cx.block().barriers.result(u8::try_from(id & 15).unwrap_or(0));
+    let result = cx
+        .block()
+        .barriers
+        .result(u8::try_from(id & 15).unwrap_or(0));
     if op.aux & REDUCE_COUNT != 0 {
         u32::store(&mut cx.warp.regs, op.d, cx.mask, &[result.count; 32]);
         return Flow::Next;

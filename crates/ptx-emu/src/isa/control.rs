@@ -179,8 +179,8 @@ fn call<'a>(
         list.push(u32::try_from(part.len()).unwrap_or(0));
         for operand in part {
             let place = d.local(operand);
-            let (_, at) = place
-                .ok_or_else(|| form.operand(format!("{operand:?}"), "a `.param` variable"))?;
+            let (_, at) =
+                place.ok_or_else(|| form.operand(format!("{operand:?}"), "a `.param` variable"))?;
             list.push(u32::try_from(at).unwrap_or(0));
         }
     }
@@ -259,7 +259,7 @@ impl Handler for TableBranch {
         while rest != 0 {
             let first = index[rest.trailing_zeros() as usize];
             let same = lanes_of(rest).filter(|lane| index[*lane] == first);
-            let same = same.fold(0, |mask, lane| mask | 1 << lane);
+            let same: u32 = same.fold(0, |mask, lane| mask | 1 << lane);
             rest &= !same;
             let Some(target) = table.get(first as usize) else {
                 cx.violate(op, same.trailing_zeros() as usize, ViolationKind::Trap);
@@ -330,7 +330,7 @@ impl Handler for Call {
         let address = u64::load(&cx.warp.regs, op.a);
         let first = address[cx.mask.trailing_zeros() as usize];
         let same = lanes_of(cx.mask).filter(|lane| address[*lane] == first);
-        let same = same.fold(0, |mask, lane| mask | 1 << lane);
+        let same: u32 = same.fold(0, |mask, lane| mask | 1 << lane);
         let lists = &cx.grid.program.lists;
         let table = (op.list + op.c) as usize;
         let count = lists[table] as usize;
@@ -482,7 +482,12 @@ fn leave(cx: &mut Cx<'_>) -> Flow {
     if let Some((slots, preds)) = &frame.saved {
         let (slot, pred) = (callee.slots.0 as usize, callee.preds.0 as usize);
         for (at, value) in slots.iter().enumerate() {
-            u32::store(&mut cx.warp.regs, u32::try_from(slot + at).unwrap_or(0), mask, &value.0);
+            u32::store(
+                &mut cx.warp.regs,
+                u32::try_from(slot + at).unwrap_or(0),
+                mask,
+                &value.0,
+            );
         }
         for (at, value) in preds.iter().enumerate() {
             let pred = &mut cx.warp.regs.preds[pred + at];
@@ -497,7 +502,8 @@ fn leave(cx: &mut Cx<'_>) -> Flow {
         }
     }
     let rest = cx.active & !mask;
-    cx.warp.push(frame.back, mask, frame.parent.clone(), State::Ready);
+    cx.warp
+        .push(frame.back, mask, frame.parent.clone(), State::Ready);
     cx.warp.push(cx.pc, rest, Some(frame), State::Ready);
     Flow::Switch
 }

@@ -51,7 +51,9 @@ pub(crate) fn decode<'a>(
     let constant = form.has("const");
     let place = place(&mut form);
     hints(&mut form);
-    if form.choice(&["volatile", "relaxed", "acquire", "release", "mmio"]).is_some()
+    if form
+        .choice(&["volatile", "relaxed", "acquire", "release", "mmio"])
+        .is_some()
         && matches!(place, Place::Global | Place::Generic)
     {
         // another block may be what it looks at
@@ -61,7 +63,11 @@ pub(crate) fn decode<'a>(
     let ty = form.ty()?;
     form.done()?;
     let [first, second] = d.operands(&form, instruction)?;
-    let (data, at) = if store { (second, first) } else { (first, second) };
+    let (data, at) = if store {
+        (second, first)
+    } else {
+        (first, second)
+    };
     let address = d.address(&form, at)?;
     let elements = d.elements(&form, data, vector)?;
     if ty == Type::Pred || ty == Type::B128 || ty.bytes() as usize * vector > 32 {
@@ -130,8 +136,15 @@ fn param_op(d: &Decoder<'_, '_>, _: usize) -> Op {
 /// The state space of an instruction; generic where none is named.
 pub(crate) fn place(form: &mut Form<'_>) -> Place {
     let names = [
-        "global", "const", "shared", "shared::cta", "shared::cluster", "local", "param",
-        "param::entry", "param::func",
+        "global",
+        "const",
+        "shared",
+        "shared::cta",
+        "shared::cluster",
+        "local",
+        "param",
+        "param::entry",
+        "param::func",
     ];
     match form.choice(&names) {
         Some("global" | "const") => Place::Global,
@@ -171,9 +184,7 @@ pub(crate) fn read_lanes<const N: usize>(view: Bytes<'_>, at: usize, p: &Pattern
         Shape::Uniform => [view.read::<N>(at); 32],
         Shape::Unit | Shape::General => {
             // inactive lanes read where the first active one does
-            std::array::from_fn(|lane| {
-                view.read::<N>(at.wrapping_add_signed(p.rel[lane] as isize))
-            })
+            std::array::from_fn(|lane| view.read::<N>(at.wrapping_add_signed(p.rel[lane] as isize)))
         }
     }
 }
@@ -305,7 +316,9 @@ impl<const N: usize, const E: usize> Handler for Store<N, E> {
                 }
             } else {
                 for lane in lanes_of(request.mask) {
-                    let at = reached.offset.wrapping_add_signed(pattern.rel[lane] as isize);
+                    let at = reached
+                        .offset
+                        .wrapping_add_signed(pattern.rel[lane] as isize);
                     view.write::<N>(at, data[lane]);
                 }
             }
@@ -313,7 +326,8 @@ impl<const N: usize, const E: usize> Handler for Store<N, E> {
             cx.worker.addresses = before;
             for lane in lanes_of(request.mask) {
                 if let Some(reached) = reach_lane(cx, op, request, lane) {
-                    cx.view(reached.memory).write::<N>(reached.offset, data[lane]);
+                    cx.view(reached.memory)
+                        .write::<N>(reached.offset, data[lane]);
                 }
             }
         }

@@ -4,14 +4,34 @@
 //! for exactly this form. Every modifier must be taken by someone: one that is left over is an
 //! error, so nothing is run that is not understood.
 
+mod atomic;
 pub(crate) mod barrier;
+mod bulk;
+mod cluster;
+mod compare;
 pub(crate) mod control;
+mod convert;
+mod copy;
+mod double;
+mod fence;
+mod half;
+mod hints;
+mod integer;
+mod logic;
+mod matrix;
+pub(crate) mod mbarrier;
 pub(crate) mod memory;
-pub(crate) mod moves;
+mod mma;
+mod moves;
+mod single;
+mod special;
+mod warp;
+mod wgmma;
 
 use crate::ast::Instruction;
 use crate::decode::Decoder;
 use crate::decode::form::{Form, LoadError};
+use crate::report::Class;
 
 /// Decodes one instruction.
 pub(crate) fn decode<'a>(
@@ -19,15 +39,43 @@ pub(crate) fn decode<'a>(
     instruction: &Instruction<'a>,
 ) -> Result<(), LoadError> {
     let form = Form::of(instruction);
-    match form.name {
-        "bra" | "brx" | "ret" | "exit" | "trap" | "call" | "nanosleep" => {
-            control::decode(d, form, instruction)
+    let family = match form.name {
+        "bra" | "brx" | "ret" | "exit" | "trap" | "call" | "nanosleep" => control::decode,
+        "ld" | "ldu" | "st" => memory::decode,
+        "mov" | "cvta" => moves::decode,
+        "barrier" if form.has("cluster") => cluster::decode,
+        "bar" | "barrier" => barrier::decode,
+        "and" | "or" | "xor" | "not" | "cnot" | "lop3" | "shl" | "shr" | "shf" | "prmt" | "bfe"
+        | "bfi" | "bmsk" | "szext" | "brev" | "popc" | "clz" | "bfind" | "fns" => logic::decode,
+        "setp" | "set" | "selp" | "slct" => compare::decode,
+        "cvt" => convert::decode,
+        "rcp" | "sqrt" | "rsqrt" | "ex2" | "lg2" | "sin" | "cos" | "tanh" | "testp" => {
+            special::decode
         }
-        "ld" | "ldu" | "st" => memory::decode(d, form, instruction),
-        "mov" | "cvta" => moves::decode(d, form, instruction),
-        "bar" | "barrier" => barrier::decode(d, form, instruction),
-        _ => Err(form.unsupported("unknown instruction")),
-    }
+        "atom" | "red" => atomic::decode,
+        "shfl" | "vote" | "match" | "redux" | "activemask" | "elect" => warp::decode,
+        "cp" if form.has("bulk") => bulk::decode,
+        "cp" => copy::decode,
+        "ldmatrix" | "stmatrix" | "movmatrix" => matrix::decode,
+        "mma" => mma::decode,
+        "mbarrier" => mbarrier::decode,
+        "wgmma" | "setmaxnreg" => wgmma::decode,
+        "mapa" | "getctarank" | "isspacep" => cluster::decode,
+        "fence" | "membar" => fence::decode,
+        "prefetch" | "prefetchu" | "createpolicy" | "griddepcontrol" | "applypriority"
+        | "discard" | "pmevent" => hints::decode,
+        "add" | "addc" | "sub" | "subc" | "mul" | "mul24" | "mad" | "mad24" | "madc" | "fma"
+        | "div" | "rem" | "min" | "max" | "abs" | "neg" | "sad" | "dp2a" | "dp4a" | "copysign" => {
+            match Class::of(instruction.opcode) {
+                Class::F32 => single::decode,
+                Class::F64 => double::decode,
+                Class::Half => half::decode,
+                _ => integer::decode,
+            }
+        }
+        _ => return Err(form.unsupported("unknown instruction")),
+    };
+    family(d, form, instruction)
 }
 
 /// An op that computes each lane by itself: `lanes!(d, |a: u32, b: u32| -> u32 { … })`,

@@ -189,7 +189,13 @@ fn address<'a>(
 ) -> Result<(), LoadError> {
     let to = form.flag("to");
     let spaces = [
-        "global", "const", "shared", "shared::cta", "shared::cluster", "local", "param",
+        "global",
+        "const",
+        "shared",
+        "shared::cta",
+        "shared::cluster",
+        "local",
+        "param",
         "param::entry",
     ];
     let space = form

@@ -82,7 +82,10 @@ impl Bytes<'_> {
     /// `N` bytes from `at`.
     #[inline(always)]
     pub(crate) fn read<const N: usize>(&self, at: usize) -> [u8; N] {
-        assert!(at <= self.len && N <= self.len - at, "checked by the caller");
+        assert!(
+            at <= self.len && N <= self.len - at,
+            "checked by the caller"
+        );
         // SAFETY: the range lies within the bytes, by the line above.
         let from = unsafe { self.start.add(at) };
         // SAFETY: as above; an array of bytes has no alignment.
@@ -92,7 +95,10 @@ impl Bytes<'_> {
     /// Stores `N` bytes at `at`.
     #[inline(always)]
     pub(crate) fn write<const N: usize>(&self, at: usize, value: [u8; N]) {
-        assert!(at <= self.len && N <= self.len - at, "checked by the caller");
+        assert!(
+            at <= self.len && N <= self.len - at,
+            "checked by the caller"
+        );
         // SAFETY: the range lies within the bytes, by the line above.
         let into = unsafe { self.start.add(at) };
         // SAFETY: as above; an array of bytes has no alignment.

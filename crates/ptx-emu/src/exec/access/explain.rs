@@ -35,12 +35,28 @@ pub(super) fn wrong(cx: &mut Cx<'_>, op: &Op, request: Request, lane: usize, add
             Place::Shared => {
                 let size = u64::from(cx.grid.shared_bytes);
                 let offset = offset.cast_signed() - i64::from(window::SHARED_START);
-                bounds(Space::Shared, address, bytes, write, "shared memory", offset, size)
+                bounds(
+                    Space::Shared,
+                    address,
+                    bytes,
+                    write,
+                    "shared memory",
+                    offset,
+                    size,
+                )
             }
             Place::Local => {
                 let size = u64::from(cx.warp.local_bytes);
                 let offset = offset.cast_signed() - i64::from(window::LOCAL_START);
-                bounds(Space::Local, address, bytes, write, "local memory", offset, size)
+                bounds(
+                    Space::Local,
+                    address,
+                    bytes,
+                    write,
+                    "local memory",
+                    offset,
+                    size,
+                )
             }
             Place::Param | Place::Generic if write => ViolationKind::ReadOnlyMemory {
                 space: Space::Param,
@@ -49,7 +65,15 @@ pub(super) fn wrong(cx: &mut Cx<'_>, op: &Op, request: Request, lane: usize, add
             Place::Param | Place::Generic => {
                 let size = u64::from(cx.grid.program.param_bytes);
                 let offset = offset.cast_signed() - i64::from(window::PARAM_START);
-                bounds(Space::Param, address, bytes, write, "parameters", offset, size)
+                bounds(
+                    Space::Param,
+                    address,
+                    bytes,
+                    write,
+                    "parameters",
+                    offset,
+                    size,
+                )
             }
         }
     };

@@ -1,0 +1,6 @@
+//! One tiny program per instruction form. Expected values are computed here, by code that shares
+//! nothing with the interpreter.
+
+mod case;
+mod control;
+mod values;
