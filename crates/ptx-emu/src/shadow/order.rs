@@ -157,6 +157,12 @@ impl Order {
         self.advance();
     }
 
+    /// Leaves only `left` stamps.
+    #[cfg(test)]
+    pub(super) fn age(&mut self, left: u32) {
+        self.stamp = LAST_STAMP - left;
+    }
+
     fn refloor(&mut self, warp: usize) {
         let known = self.known[warp];
         let least = members(self.warps).map(|other| known[other]).min();
