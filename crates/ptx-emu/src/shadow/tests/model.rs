@@ -40,8 +40,8 @@ pub(super) struct Model {
     /// Of each thread: whether event `i` is ordered before its next access.
     past: Vec<Past>,
     clocks: Vec<Past>,
-    /// Whether a clock holds a release of a warp that the warp has not synchronised with since.
-    own: Vec<u32>,
+    /// Releases, as events without bytes: a warp that learns of its own counts as synchronised.
+    releases: Vec<(usize, u32)>,
     exited: u32,
     /// Events of the last copy, by byte, while it has not arrived.
     pending: HashMap<u64, Vec<usize>>,
@@ -54,13 +54,18 @@ fn join(into: &mut Past, other: &Past) {
     }
 }
 
+/// The set of one event.
+fn only(at: usize) -> Past {
+    (0..=at).map(|event| event == at).collect()
+}
+
 impl Model {
     pub(super) fn new(warps: usize, clocks: usize) -> Model {
         Model {
             events: Vec::new(),
             past: vec![Vec::new(); warps * LANES],
             clocks: vec![Vec::new(); clocks],
-            own: vec![0; clocks],
+            releases: Vec::new(),
             exited: 0,
             pending: HashMap::new(),
         }
@@ -97,19 +102,38 @@ impl Model {
     fn meet(&mut self, arrived: u32, waiting: u32) {
         let all = self.joined(arrived);
         self.learn(waiting, &all);
-        self.own.iter_mut().for_each(|own| *own &= !waiting);
+        for (at, warp) in self.releases.clone() {
+            if waiting >> warp & 1 == 1 {
+                self.learn(1 << warp, &only(at));
+            }
+        }
     }
 
     pub(super) fn release(&mut self, warp: u32, clock: usize) {
         let all = self.joined(1 << warp);
         join(&mut self.clocks[clock], &all);
-        self.own[clock] |= 1 << warp;
+        let at = self.events.len();
+        let kind = Kind::Read;
+        self.events.push(Event {
+            warp,
+            lane: 0,
+            instruction: 0,
+            kind,
+            from: 0,
+            bytes: 0,
+        });
+        join(&mut self.clocks[clock], &only(at));
+        self.releases.push((at, warp));
     }
 
     pub(super) fn acquire(&mut self, warp: u32, clock: usize) {
         let past = self.clocks[clock].clone();
+        let holds = |past: &Past, at: usize| past.get(at).copied().unwrap_or(false);
+        let known = &self.past[warp as usize * LANES];
+        let mut releases = self.releases.iter();
+        let own = releases.any(|&(at, of)| of == warp && holds(&past, at) && !holds(known, at));
         self.learn(1 << warp, &past);
-        if self.own[clock] >> warp & 1 == 1 {
+        if own {
             self.warp_sync(warp);
         }
     }
