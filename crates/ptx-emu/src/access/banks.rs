@@ -49,7 +49,7 @@ fn distinct(runs: impl Iterator<Item = (i32, i32)>) -> (u32, u32) {
     let (mut banks, mut after) = ([0_u32; 32], i32::MIN);
     for (from, to) in runs {
         for word in from.max(after)..=to {
-            banks[(word & 31) as usize] += 1;
+            banks[(word.cast_unsigned() & 31) as usize] += 1;
         }
         after = after.max(to + 1);
     }
@@ -90,7 +90,7 @@ pub(crate) fn atomic_wavefronts(pattern: &Pattern) -> u32 {
             let first = start + offset;
             let last = first + pattern.bytes.cast_signed() - 1;
             for word in first >> 2..=last >> 2 {
-                banks[(word & 31) as usize] += 1;
+                banks[(word.cast_unsigned() & 31) as usize] += 1;
             }
         }
         total += banks.iter().max().copied().unwrap_or(0);

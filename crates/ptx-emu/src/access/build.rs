@@ -55,11 +55,11 @@ impl Pattern {
         }
 
         let (cells, word_bytes) = sweep(runs, width, 2);
-        let partial = word_bytes.iter().any(|&touched| touched != 0xf);
-        let byte_cells = partial.then(|| Box::new(sweep(runs, width, 0).0));
+        let by_byte = (bytes | phase | bits) & 3 != 0;
+        let byte_cells = by_byte.then(|| Box::new(sweep(runs, width, 0).0));
         let overlap = byte_cells.as_deref().unwrap_or(&cells);
         let overlap = overlap.tags.iter().any(|tag| tag & MANY != 0);
-        let offset = (phase & 28).cast_signed();
+        let offset = (phase & !3).cast_signed();
         let (wavefronts, min_wavefronts) = banks::wavefronts(runs, bytes);
         Some(Pattern {
             mask,
@@ -77,6 +77,7 @@ impl Pattern {
             distinct_bytes: word_bytes.iter().map(|touched| touched.count_ones()).sum(),
             sectors: segments(&cells.spans, offset, 5),
             lines: segments(&cells.spans, offset, 7),
+            whole_words: word_bytes.iter().all(|&touched| touched == 0xf),
             word_bytes,
             cells,
             byte_cells,

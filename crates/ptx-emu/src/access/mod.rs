@@ -85,9 +85,11 @@ pub(crate) struct Pattern {
     pub many: Vec<bool>,
     /// Of each word: which of its bytes are touched, bit 0 for the lowest.
     pub word_bytes: Vec<u8>,
+    /// Whether all bytes of all words are touched.
+    pub whole_words: bool,
     /// The same words as a shadow walks them.
     pub cells: Cells,
-    /// The touched bytes, when some word is touched in part only (`None`: every word is touched whole).
+    /// The touched bytes, when some lane touches a part of a word (`None`: every lane touches whole words).
     pub byte_cells: Option<Box<Cells>>,
     /// Whether some byte is touched by several lanes: for stores, a conflict within the instruction.
     pub overlap: bool,

@@ -119,10 +119,18 @@ impl Order {
     }
 
     /// Orders all that was released into a clock before the present of `warp`.
+    ///
+    /// A warp that acquires its own release counts as synchronised: the shadow keeps one read per warp and word
+    /// and could not tell lanes that read before the release from lanes that read after it.
     pub(crate) fn acquire(&mut self, warp: u32, clock: &Clock) {
-        let warp = (warp & 31) as usize;
-        join(&mut self.known[warp], clock);
-        self.refloor(warp);
+        let at = (warp & 31) as usize;
+        let own = clock[at] > self.known[at][at];
+        join(&mut self.known[at], clock);
+        if own {
+            self.warp_sync(warp);
+        } else {
+            self.refloor(at);
+        }
     }
 
     /// All threads of a warp have exited.
@@ -147,6 +155,12 @@ impl Order {
         self.known = [[self.stamp; 32]; 32];
         self.floor = [self.stamp; 32];
         self.advance();
+    }
+
+    /// Leaves only `left` stamps.
+    #[cfg(test)]
+    pub(super) fn age(&mut self, left: u32) {
+        self.stamp = LAST_STAMP - left;
     }
 
     fn refloor(&mut self, warp: usize) {

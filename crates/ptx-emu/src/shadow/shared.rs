@@ -178,7 +178,7 @@ impl SharedShadow {
     #[inline(always)]
     pub(crate) fn uninitialised(&mut self, base: u64, p: &Pattern) -> Option<(u64, u32)> {
         let first = p.place(base, self.words)?;
-        if p.byte_cells.is_none() {
+        if p.whole_words {
             let filled = self.filled.get_mut(first..first + p.cells.extent)?;
             let mut all = FILLED;
             walk!(p.cells, |_tag, word in filled| {
@@ -208,7 +208,7 @@ impl SharedShadow {
         let Some(first) = p.place(base, self.words) else {
             return;
         };
-        if p.byte_cells.is_some() {
+        if !p.whole_words {
             for (&place, &touched) in p.cells.places.iter().zip(&p.word_bytes) {
                 self.filled[first + place as usize] |= touched;
             }
