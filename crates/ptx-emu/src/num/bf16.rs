@@ -104,7 +104,7 @@ pub(crate) fn xorsign_abs(a: u16, b: u16, f: impl Fn(u16, u16) -> u16) -> u16 {
     }
 }
 
-/// `ex2.approx.ftz.bf16`: documented relative error 2^-7; here the f32 result rounded, so 2^-8.9
+/// `ex2.approx.ftz.bf16`: documented relative error 2^-7; here the f32 result rounded, so 2^-7.9
 /// where it is normal.
 #[inline(always)]
 pub(crate) fn ex2_ftz(h: u16) -> u16 {

@@ -18,6 +18,17 @@ pub(crate) fn canon(x: f64) -> f64 {
     if x.is_nan() { NAN } else { x }
 }
 
+/// `canon` of a square root, see `single::canon_root`.
+#[inline(always)]
+fn canon_root(x: f64) -> f64 {
+    let bits = x.to_bits();
+    f64::from_bits(if bits & !SIGN > 0x7ff0_0000_0000_0000 {
+        NAN.to_bits()
+    } else {
+        bits
+    })
+}
+
 /// `.sat` of conversions to f64: clamps to `[+0, 1]`, NaN to +0.
 #[inline(always)]
 pub(crate) fn sat(x: f64) -> f64 {
@@ -78,10 +89,10 @@ pub(crate) fn rcp(a: f64, mode: Round) -> f64 {
 pub(crate) fn sqrt(a: f64, mode: Round) -> f64 {
     let r = a.sqrt();
     if mode == Round::Near {
-        return canon(r);
+        return canon_root(r);
     }
     let (above, below) = soft::against_square(a, r);
-    canon(directed_double(r, above, below, mode))
+    canon_root(directed_double(r, above, below, mode))
 }
 
 /// `abs.f64`: clears the sign; a NaN passes unchanged.
@@ -157,5 +168,5 @@ pub(crate) fn rsqrt_approx_ftz(a: f64) -> f64 {
 /// `rsqrt.approx.f64`: no documented bound; here two roundings, within 2^-52.
 #[inline(always)]
 pub(crate) fn rsqrt_approx(a: f64) -> f64 {
-    canon(1.0 / a.sqrt())
+    canon_root(1.0 / a.sqrt())
 }

@@ -12,6 +12,18 @@ pub(crate) fn canon(x: f32) -> f32 {
     if x.is_nan() { NAN } else { x }
 }
 
+/// `canon` of a square root, by an integer comparison: to LLVM, a selection by whether a root is
+/// NaN changes nothing, since it does not tell NaN from NaN.
+#[inline(always)]
+pub(crate) fn canon_root(x: f32) -> f32 {
+    let bits = x.to_bits();
+    f32::from_bits(if bits & 0x7fff_ffff > 0x7f80_0000 {
+        0x7fff_ffff
+    } else {
+        bits
+    })
+}
+
 /// `.ftz` of one operand or result: subnormal values become zeros of the same sign.
 #[inline(always)]
 pub(crate) fn ftz(x: f32) -> f32 {
@@ -39,7 +51,7 @@ pub(crate) fn add(a: f32, b: f32, mode: Round) -> f32 {
     }
     let (s, e) = two_sum(f64::from(a), f64::from(b));
     let sign = (a.to_bits() | b.to_bits()) & 0x8000_0000;
-    canon(zero_sign(to_single(s, e, mode), sign, mode))
+    canon(zero_sign(to_single(s, e, mode), s, sign, mode))
 }
 
 /// `sub.rnd.f32`
@@ -67,14 +79,14 @@ pub(crate) fn fma(a: f32, b: f32, c: f32, mode: Round) -> f32 {
     let product = f64::from(a) * f64::from(b);
     let (s, e) = two_sum(product, f64::from(c));
     let sign = (a.to_bits() ^ b.to_bits() | c.to_bits()) & 0x8000_0000;
-    canon(zero_sign(to_single(s, e, mode), sign, mode))
+    canon(zero_sign(to_single(s, e, mode), s, sign, mode))
 }
 
 /// A sum that is exactly zero is +0 unless both terms are -0; in `.rm` it is -0 unless both are
-/// +0. `sign`: the sign bit if one of the terms has it.
+/// +0. `sum`: the sum before it was rounded to `r`; `sign`: the sign bit if one of the terms has it.
 #[inline(always)]
-fn zero_sign(r: f32, sign: u32, mode: Round) -> f32 {
-    let negative = if (mode == Round::Down) & (r == 0.0) {
+fn zero_sign(r: f32, sum: f64, sign: u32, mode: Round) -> f32 {
+    let negative = if (mode == Round::Down) & (sum == 0.0) {
         sign
     } else {
         0
@@ -111,11 +123,11 @@ pub(crate) fn rcp(a: f32, mode: Round) -> f32 {
 pub(crate) fn sqrt(a: f32, mode: Round) -> f32 {
     let r = a.sqrt();
     if mode == Round::Near {
-        return canon(r);
+        return canon_root(r);
     }
     let square = f64::from(r) * f64::from(r);
     let a = f64::from(a);
-    canon(directed(r, square < a, square > a, mode))
+    canon_root(directed(r, square < a, square > a, mode))
 }
 
 /// `abs.f32`: clears the sign, of a NaN too.
