@@ -23,7 +23,7 @@ fn of_threads(name: &str, body: &str, expected: impl Fn(u32) -> u32) -> Case {
     )
 }
 
-fn cases() -> Vec<Case> {
+pub fn cases() -> Vec<Case> {
     vec![
         of_threads(
             "two ways that meet",

@@ -2,5 +2,8 @@
 //! nothing with the interpreter.
 
 mod case;
+mod conformance;
 mod control;
+#[path = "../driver/mod.rs"]
+mod driver;
 mod values;
