@@ -10,8 +10,9 @@
 /// Accesses of each warp, up to a stamp, that a synchronisation object passes on.
 pub(crate) type Clock = [u32; 32];
 
-/// The stamps have 26 bits; the highest one stands for "not done yet".
-const LAST_STAMP: u32 = (1 << 26) - 2;
+/// The stamps have 25 bits, so that keys compare alike as signed numbers (which vector instructions prefer); the
+/// highest one stands for "not done yet".
+const LAST_STAMP: u32 = (1 << 25) - 2;
 
 /// Low bits of a key that are not its stamp.
 pub(super) const KEY_SHIFT: u32 = 6;
@@ -152,7 +153,8 @@ impl Order {
 
     /// Everything so far is ordered before the present of every warp.
     fn level(&mut self) {
-        self.known = [[self.stamp; 32]; 32];
+        let warps = 32 - self.warps.leading_zeros() as usize;
+        self.known[..warps].fill([self.stamp; 32]);
         self.floor = [self.stamp; 32];
         self.advance();
     }

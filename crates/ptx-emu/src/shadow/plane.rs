@@ -14,7 +14,7 @@
 )]
 
 use super::order::{KEY_SHIFT, Order};
-use super::walk::walk;
+use super::walk::{any, update};
 use super::{Conflict, Findings, RaceKind, Who};
 use crate::access::{Cells, MANY};
 
@@ -23,7 +23,7 @@ pub(super) const ATOMIC: u32 = 1;
 /// In the key of a write: an asynchronous copy that was not waited for.
 pub(super) const PENDING: u32 = 2;
 
-const PENDING_KEY: u32 = u32::MAX << KEY_SHIFT | PENDING;
+const PENDING_KEY: u32 = ((1 << 31) - 1) & !LOW | PENDING;
 /// All that is not the stamp.
 const LOW: u32 = (1 << KEY_SHIFT) - 1;
 const INSTRUCTION_SHIFT: u32 = 10;
@@ -83,9 +83,15 @@ impl<'a> Present<'a> {
     #[inline(always)]
     fn clashes_with_write(&self, key: u32, name: u32, tag: u32) -> bool {
         let late = key >> KEY_SHIFT > self.known[(name & 31) as usize];
+        late & !self.is_same_thread(key, name, tag) & (key & self.forgive == 0)
+    }
+
+    /// Whether one thread did a write with this key and name, and it is the only lane of `tag`.
+    #[inline(always)]
+    fn is_same_thread(&self, key: u32, name: u32, tag: u32) -> bool {
         let owner = self.owner | (tag & 31) << 5;
-        let same_thread = (name & 0x3ff == owner) & ((key & (MANY | PENDING)) | (tag & MANY) == 0);
-        late & !same_thread & (key & self.forgive == 0)
+        let others = (key & (MANY | PENDING)) | (tag & MANY);
+        (name & 0x3ff ^ owner) | others == 0
     }
 
     /// Whether a read of warp `other` with this key conflicts with the present write by the lanes of `tag`.
@@ -155,12 +161,9 @@ impl Plane {
         if self.writes_are_ordered(now) {
             return None;
         }
-        let write = self.write.get_mut(first..first + cells.extent)?;
-        let mut newest = 0;
-        walk!(cells, |_tag, key in write| {
-            newest = newest.max(*key);
-        });
-        if newest < now.limit {
+        let write = self.write.get(first..first + cells.extent)?;
+        let limit = now.limit.cast_signed();
+        if !any(cells, write, write, |_, key, _| key.cast_signed() >= limit) {
             return None;
         }
         self.examine_writes(first, cells, now)
@@ -174,11 +177,17 @@ impl Plane {
 
     #[inline(never)]
     fn examine_writes(&mut self, first: usize, cells: &Cells, now: &Present) -> Findings {
-        let write = self.write.get_mut(first..first + cells.extent)?;
-        let name = self.name.get_mut(first..first + cells.extent)?;
-        let mut clash = false;
-        walk!(cells, |tag, key in write, name in name| {
-            clash |= now.clashes_with_write(*key, *name, tag);
+        let write = self.write.get(first..first + cells.extent)?;
+        let name = self.name.get(first..first + cells.extent)?;
+        // Mostly a thread comes back to its own word; only then comes the clock, which is a look-up per word.
+        let strange = any(cells, write, name, |tag, key, name| {
+            (key.cast_signed() >= now.limit.cast_signed()) & !now.is_same_thread(key, name, tag)
+        });
+        if !strange {
+            return None;
+        }
+        let clash = any(cells, write, name, |tag, key, name| {
+            now.clashes_with_write(key, name, tag)
         });
         if !clash {
             return None;
@@ -233,17 +242,12 @@ impl Plane {
                 continue;
             }
             let row = other * self.stride + first;
-            let reads = self.reads.get_mut(row..row + cells.extent)?;
-            let mut newest = 0;
-            walk!(cells, |_tag, key in reads| {
-                newest = newest.max(*key);
-            });
-            if newest >> KEY_SHIFT <= now.known[other] {
-                continue;
-            }
-            let mut clash = false;
-            walk!(cells, |tag, key in reads| {
-                clash |= now.clashes_with_read(*key, other, tag);
+            let reads = self.reads.get(row..row + cells.extent)?;
+            let ordered = (now.known[other] << KEY_SHIFT | LOW).cast_signed();
+            let own = other == now.warp;
+            let clash = any(cells, reads, reads, |tag, key, _| {
+                let same_thread = own & ((key & LOW) == tag) & (tag & MANY == 0);
+                (key.cast_signed() > ordered) & !same_thread
             });
             if clash {
                 let mut pairs = cells.places.iter().zip(&cells.tags);
@@ -285,12 +289,12 @@ impl Plane {
             return;
         };
         // Reads that the warp has synchronised since are replaced; a later one joins them otherwise.
-        let ordered = now.known[now.warp & 31] << KEY_SHIFT | LOW;
+        let ordered = (now.known[now.warp & 31] << KEY_SHIFT | LOW).cast_signed();
         let key = now.key;
-        walk!(cells, |tag, read in reads| {
+        update(cells, reads, |tag, read| {
             let new = key | tag;
-            let others = if (*read ^ new) & LOW == 0 { 0 } else { MANY };
-            *read = if *read <= ordered { new } else { new | others };
+            let joins = (read.cast_signed() > ordered) & ((read ^ new) & LOW != 0);
+            new | if joins { MANY } else { 0 }
         });
     }
 
@@ -310,10 +314,8 @@ impl Plane {
         let Some(name) = self.name.get_mut(first..first + cells.extent) else {
             return;
         };
-        walk!(cells, |tag, key_of in write, name_of in name| {
-            *key_of = key | (tag & MANY);
-            *name_of = who | (tag & 31) << 5;
-        });
+        update(cells, write, |tag, _| key | (tag & MANY));
+        update(cells, name, |tag, _| who | (tag & 31) << 5);
     }
 
     /// Records a write where pending writes must be counted.
