@@ -25,6 +25,8 @@ pub(crate) struct Order {
     pub(super) known: [[u32; 32]; 32],
     /// Of each warp, the least of `known` over the block's warps.
     floor: [u32; 32],
+    /// Stamp up to which everything is ordered before the present of every warp.
+    pub(super) level: u32,
     /// The block's warps.
     warps: u32,
     /// Warps that will not access anything any more.
@@ -39,6 +41,7 @@ impl Order {
             stamp: 0,
             known: [[0; 32]; 32],
             floor: [0; 32],
+            level: 0,
             warps: 0,
             exited: 0,
             exhausted: false,
@@ -156,6 +159,7 @@ impl Order {
         let warps = 32 - self.warps.leading_zeros() as usize;
         self.known[..warps].fill([self.stamp; 32]);
         self.floor = [self.stamp; 32];
+        self.level = self.stamp;
         self.advance();
     }
 

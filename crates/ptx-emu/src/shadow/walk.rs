@@ -46,18 +46,19 @@ fn take<const N: usize>(values: &[u32], at: usize) -> [u32; N] {
         .unwrap_or([0; N])
 }
 
-/// Adds to `hit` what `test` says of `N` cells.
+/// Whether `f` holds for any of `N` cells.
 #[inline(always)]
 fn test<const N: usize>(
-    hit: &mut [u32; 8],
     tags: [u32; N],
     values: [u32; N],
     names: [u32; N],
-    test: &impl Fn(u32, u32, u32) -> bool,
-) {
+    f: &impl Fn(u32, u32, u32) -> bool,
+) -> bool {
+    let mut hit = false;
     for i in 0..N {
-        hit[i] |= u32::from(test(tags[i], values[i], names[i]));
+        hit |= f(tags[i], values[i], names[i]);
     }
+    hit
 }
 
 /// Whether `f(tag, value, name)` holds for any cell. The slices begin at the lowest cell.
@@ -68,21 +69,21 @@ pub(super) fn any(
     names: &[u32],
     f: impl Fn(u32, u32, u32) -> bool,
 ) -> bool {
-    let mut hit = [0; 8];
+    let mut hit = false;
     if cells.scattered {
         for (&place, &tag) in cells.places.iter().zip(&cells.tags) {
             let place = place as usize;
-            hit[0] |= u32::from(f(tag, values[place], names[place]));
+            hit |= f(tag, values[place], names[place]);
         }
     } else {
         let tags = &cells.tags;
         pieces!(cells, |from, at, count|
-            { test::<8>(&mut hit, take(tags, at), take(values, from), take(names, from), &f); }
-            { test::<4>(&mut hit, take(tags, at), take(values, from), take(names, from), &f); }
-            { test::<1>(&mut hit, take(tags, at), take(values, from), take(names, from), &f); }
+            { hit |= test::<8>(take(tags, at), take(values, from), take(names, from), &f); }
+            { hit |= test::<4>(take(tags, at), take(values, from), take(names, from), &f); }
+            { hit |= test::<1>(take(tags, at), take(values, from), take(names, from), &f); }
         );
     }
-    hit != [0; 8]
+    hit
 }
 
 /// Replaces each cell's value by `f(tag, value)`. The slice begins at the lowest cell.
