@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::Tried;
 use crate::ffi::{Functions, Program, preload};
-use crate::search::{self, Search};
+use crate::search::{self, Place, Search};
 use crate::{CompileError, NotFound, OpenError, file};
 
 /// An opened NVRTC. It stays loaded until the process ends; compilations from several threads are
@@ -30,6 +30,7 @@ pub struct Image {
 
 impl Nvrtc {
     /// Opens the library at `path`: a file, or a folder, of which the newest that opens is taken.
+    /// Opening a library runs code of it: the path is trusted to lead to NVRTC.
     ///
     /// # Errors
     /// Where it cannot be read, is damaged, is refused by the system's loader, or is not NVRTC 11.2
@@ -51,17 +52,16 @@ impl Nvrtc {
         Err(refused)
     }
 
-    /// The first usable NVRTC of the search.
+    /// The first usable NVRTC of the search, in its order.
     ///
     /// # Errors
     /// Where there is none: every place that was looked at, with the reason.
     pub fn find(search: &Search) -> Result<Self, NotFound> {
         let mut tried = Vec::new();
         for place in search.places() {
-            let opened = if place.components().count() == 1 && search.is_plain_name(&place) {
-                Self::open_named(place.as_os_str())
-            } else {
-                Self::open(&place)
+            let (place, opened) = match place {
+                Place::Path(path) => (path.clone(), Self::open(&path)),
+                Place::Name(name) => (name.into(), Self::open_named(OsStr::new(name))),
             };
             match opened {
                 Ok(nvrtc) => return Ok(nvrtc),

@@ -1,6 +1,7 @@
 //! The functions of the library, and all `unsafe` code: pointers go no further than this file.
 #![allow(unsafe_code, reason = "calls into a C library")]
 
+use std::error::Error;
 use std::ffi::{CStr, CString, OsStr, c_char, c_int, c_void};
 use std::path::Path;
 use std::ptr;
@@ -90,9 +91,17 @@ impl Functions {
     /// Opens the library for the rest of the process: NVRTC keeps threads and caches of its own, which
     /// must not lose their code.
     pub(crate) fn open(name: &OsStr) -> Result<Self, OpenError> {
-        let library = open_library(name).map_err(|error| OpenError::Loader {
-            name: name.to_string_lossy().into_owned(),
-            reason: error.to_string(),
+        let library = open_library(name).map_err(|error| {
+            let name = name.to_string_lossy().into_owned();
+            let said = error
+                .source()
+                .map_or_else(|| error.to_string(), ToString::to_string);
+            // Some loaders begin with the name.
+            let reason = said.strip_prefix(&format!("{name}: ")).unwrap_or(&said);
+            OpenError::Loader {
+                reason: reason.to_owned(),
+                name,
+            }
         })?;
         Self::load(Box::leak(Box::new(library)), name)
     }

@@ -67,6 +67,15 @@ const PLAIN_NAMES: &[&str] = if cfg!(windows) {
 const CURE: &str = "install a CUDA toolkit 12 or 13, or the Python wheel nvidia-cuda-nvrtc-cu12 \
                     into an active environment";
 
+/// One place to look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// A file or folder.
+    Path(PathBuf),
+    /// A name for the system's loader.
+    Name(&'static str),
+}
+
 /// Where to look for NVRTC. The order: the place given by [`Search::explicit`] alone, if there is
 /// one; else toolkits named by variables, usual folders, wheels of active environments, folders given
 /// by [`Search::folder`], and the system's loader.
@@ -143,38 +152,35 @@ impl Search {
         self.cure.as_deref().unwrap_or(CURE)
     }
 
-    /// Whether a place of [`Search::places`] is a name for the system's loader.
-    pub(crate) fn is_plain_name(&self, place: &Path) -> bool {
-        self.explicit.is_none() && PLAIN_NAMES.iter().any(|name| place == Path::new(name))
-    }
-
-    /// Folders, files and plain names in the order of the search, each once.
-    pub(crate) fn places(&self) -> Vec<PathBuf> {
+    /// The places in the order of the search, each once.
+    pub(crate) fn places(&self) -> Vec<Place> {
         if let Some(place) = &self.explicit {
-            return vec![place.clone()];
+            return vec![Place::Path(place.clone())];
         }
-        let mut places = Vec::new();
+        let mut paths = Vec::new();
         for root in &self.toolkits {
-            places.extend(existing_or_root(root, TOOLKIT_FOLDERS));
+            paths.extend(existing_or_root(root, TOOLKIT_FOLDERS));
         }
         if self.everywhere {
             for pattern in USUAL_TOOLKITS {
                 for root in expand(pattern) {
-                    places.extend(existing_or_root(&root, TOOLKIT_FOLDERS));
+                    paths.extend(existing_or_root(&root, TOOLKIT_FOLDERS));
                 }
             }
-            places.extend(USUAL_FOLDERS.iter().map(PathBuf::from));
+            paths.extend(USUAL_FOLDERS.iter().map(PathBuf::from));
         }
         for root in &self.environments {
-            places.extend(environment_folders(root));
+            paths.extend(environment_folders(root));
         }
-        places.extend(self.folders.iter().cloned());
-        if self.everywhere {
-            places.extend(PLAIN_NAMES.iter().map(PathBuf::from));
-        }
+        paths.extend(self.folders.iter().cloned());
         let mut seen = BTreeSet::new();
-        places.retain(|place| seen.insert(place.clone()));
-        places
+        paths.retain(|path| seen.insert(path.clone()));
+
+        let names: &[&str] = if self.everywhere { PLAIN_NAMES } else { &[] };
+        let paths = paths.into_iter().map(Place::Path);
+        paths
+            .chain(names.iter().map(|name| Place::Name(name)))
+            .collect()
     }
 }
 
@@ -292,8 +298,8 @@ fn numbers(text: &str) -> Vec<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Search, library_version, numbers};
-    use std::path::{Path, PathBuf};
+    use super::{Place, Search, library_version, numbers};
+    use std::path::PathBuf;
 
     #[test]
     fn versions_sort_as_numbers() {
@@ -317,23 +323,21 @@ mod tests {
 
     #[test]
     fn an_explicit_place_is_the_only_one() {
+        let path = |path: &str| Place::Path(path.into());
         let search = Search::from_env().folder("b").explicit(Some("a"));
-        assert_eq!(search.places(), [PathBuf::from("a")]);
-        assert!(!search.is_plain_name(Path::new("libnvrtc.so.13")));
-        assert_eq!(
-            Search::nowhere()
-                .folder("b")
-                .explicit(None::<PathBuf>)
-                .places(),
-            [PathBuf::from("b")]
-        );
+        assert_eq!(search.places(), [path("a")]);
+        let search = Search::nowhere().folder("b").explicit(None::<PathBuf>);
+        assert_eq!(search.places(), [path("b")]);
     }
 
     #[test]
     fn given_folders_come_after_toolkits_and_before_the_loader() {
         let places = Search::from_env().toolkit("t").folder("f").places();
-        let at = |place: &str| places.iter().position(|p| p == Path::new(place)).unwrap();
-        assert!(at("t") < at("f"));
-        assert_eq!(at("f") + 3, places.len());
+        let at = |wanted: &str| places.iter().position(|p| *p == Place::Path(wanted.into()));
+        assert!(at("t").unwrap() < at("f").unwrap());
+        assert!(matches!(
+            places[at("f").unwrap() + 1..],
+            [Place::Name(_), Place::Name(_)]
+        ));
     }
 }
