@@ -38,49 +38,10 @@ pub(crate) mod wgmma;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use crate::simd::{Level, Simd};
 pub(crate) use format::{Bf16, F16, Format, Tf32};
 
 /// One 32-bit register of a warp.
 pub(crate) type Lanes = [u32; 32];
 /// One 64-bit register of a warp.
 pub(crate) type WideLanes = [u64; 32];
-
-/// Instruction set of the host that a handler may use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Simd {
-    /// Whatever the build target has.
-    Scalar,
-    /// AVX2 with FMA and F16C.
-    Avx2,
-    /// AVX-512 F, BW, VL and DQ, besides all of `Avx2`.
-    Avx512,
-}
-
-/// A compile-time choice of [`Simd`].
-///
-/// Code that is generic over a level may be reached with `KIND` above `Scalar` only after the
-/// instruction set was found at run time: the intrinsics behind it rely on that.
-pub(crate) trait Level {
-    /// The instruction set.
-    const KIND: Simd;
-}
-
-/// [`Simd::Scalar`]
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Scalar;
-/// [`Simd::Avx2`]
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Avx2;
-/// [`Simd::Avx512`]
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Avx512;
-
-impl Level for Scalar {
-    const KIND: Simd = Simd::Scalar;
-}
-impl Level for Avx2 {
-    const KIND: Simd = Simd::Avx2;
-}
-impl Level for Avx512 {
-    const KIND: Simd = Simd::Avx512;
-}

@@ -68,13 +68,13 @@ macro_rules! at_level {
     ($simd:expr, $($path:ident)::+ $([$($generic:ty),*])?, $($argument:expr),*) => {
         match $simd {
             $crate::matrix::Simd::Scalar => {
-                $($path)::+::<$crate::matrix::Scalar $(, $($generic),*)?>($($argument),*)
+                $($path)::+::<$crate::simd::Scalar $(, $($generic),*)?>($($argument),*)
             }
             $crate::matrix::Simd::Avx2 => {
-                $($path)::+::<$crate::matrix::Avx2 $(, $($generic),*)?>($($argument),*)
+                $($path)::+::<$crate::simd::Avx2 $(, $($generic),*)?>($($argument),*)
             }
             $crate::matrix::Simd::Avx512 => {
-                $($path)::+::<$crate::matrix::Avx512 $(, $($generic),*)?>($($argument),*)
+                $($path)::+::<$crate::simd::Avx512 $(, $($generic),*)?>($($argument),*)
             }
         }
     };
