@@ -7,6 +7,9 @@
 //! Accesses that cover whole words are kept by word. Those that cover a part of a word (16-bit elements, mostly)
 //! are kept by byte in a second [`Plane`], made when the first one comes; every access is checked in both. So
 //! neighbours in one word never accuse each other.
+//!
+//! What stays unnoticed: an access that races with a write hidden behind a later, unordered atomic; and more than
+//! one race per request.
 
 use super::order::Order;
 use super::plane::Plane;
