@@ -1,6 +1,6 @@
 //! Bounds of the approximate functions over scans of all bit patterns.
 
-use crate::num::{approx, bf16, f16, trig};
+use crate::num::{approx, bf16, double, f16, trig};
 
 /// Distance between neighbours at the f32 value nearest to `x`; 2^-149 below the normal range.
 fn ulp(x: f64) -> f64 {
@@ -125,6 +125,65 @@ fn quotients_within_two_ulp() {
         assert!(error <= 1.51, "{a:e} / {b:e}: {error}");
         assert!((f64::from(approx::div_full(a, b)) - exact).abs() <= 0.5 * ulp(exact));
     }
+}
+
+#[test]
+fn gross_f64_approximations_use_the_upper_word() {
+    let cases: [(u64, u64, u64); 8] = [
+        // operand, reciprocal, reciprocal square root
+        (
+            0xfff0_0000_0000_0000,
+            0x8000_0000_0000_0000,
+            0x7fff_ffff_0000_0000,
+        ),
+        (
+            0x800f_ffff_ffff_ffff,
+            0xfff0_0000_0000_0000,
+            0xfff0_0000_0000_0000,
+        ),
+        (
+            0x8000_0000_0000_0000,
+            0xfff0_0000_0000_0000,
+            0xfff0_0000_0000_0000,
+        ),
+        (
+            0x0000_0000_0000_0001,
+            0x7ff0_0000_0000_0000,
+            0x7ff0_0000_0000_0000,
+        ),
+        (0x7ff0_0000_0000_0000, 0, 0),
+        (
+            0x7ff8_0000_0000_0001,
+            0x7fff_ffff_0000_0000,
+            0x7fff_ffff_0000_0000,
+        ),
+        (
+            0x4010_0000_ffff_ffff,
+            0x3fd0_0000_0000_0000,
+            0x3fe0_0000_0000_0000,
+        ),
+        (0x7fef_ffff_ffff_ffff, 0, 0x1ff0_0000_0000_0000),
+    ];
+    for (a, rcp, rsqrt) in cases {
+        let a = f64::from_bits(a);
+        assert_eq!(double::rcp_approx_ftz(a).to_bits(), rcp, "rcp {a:e}");
+        assert_eq!(double::rsqrt_approx_ftz(a).to_bits(), rsqrt, "rsqrt {a:e}");
+    }
+    for x in super::scattered(2000) {
+        let a = f64::from_bits(x & 0x5fcf_ffff_ffff_ffff | 0x0010_0000_0000_0000);
+        let (rcp, rsqrt) = (double::rcp_approx_ftz(a), double::rsqrt_approx_ftz(a));
+        assert_eq!((rcp.to_bits() | rsqrt.to_bits()) & 0xffff_ffff, 0);
+        // Rounding to 20 bits is all that the reciprocal of the upper word suffers.
+        let a = f64::from_bits(a.to_bits() & 0xffff_ffff_0000_0000);
+        assert!((rcp * a - 1.0).abs() <= f64::exp2(-21.0), "{a:e}");
+        assert!(
+            (rsqrt * rsqrt * a - 1.0).abs() <= f64::exp2(-19.99),
+            "{a:e}"
+        );
+    }
+    assert_eq!(double::rsqrt_approx(4.0), 0.5);
+    assert_eq!(double::rsqrt_approx(-1.0).to_bits(), double::NAN.to_bits());
+    assert_eq!(double::rsqrt_approx(-0.0), f64::NEG_INFINITY);
 }
 
 #[test]
