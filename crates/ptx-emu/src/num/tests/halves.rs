@@ -30,9 +30,9 @@ fn nearest(n: i128, negative: bool) -> u16 {
     while high - low > 1 {
         let middle = u16::midpoint(low, high);
         if value(middle) <= size {
-            low = middle
+            low = middle;
         } else {
-            high = middle
+            high = middle;
         }
     }
     if size >= 1 << 64 {
@@ -131,7 +131,8 @@ fn widening_is_exact_for_all_inputs() {
 #[test]
 fn narrowing_brackets_its_operand() {
     type Narrow = fn(f32, Round, bool) -> u16;
-    let formats: [(Narrow, fn(u16) -> f32, fn(f32) -> u16, u16); 2] = [
+    type Row = (Narrow, fn(u16) -> f32, fn(f32) -> u16, u16);
+    let formats: [Row; 2] = [
         (
             to_f16,
             from_f16,
@@ -202,9 +203,9 @@ fn nearest_bf16(x: f64) -> u16 {
     while high - low > 1 {
         let middle = u16::midpoint(low, high);
         if value(middle) <= size {
-            low = middle
+            low = middle;
         } else {
-            high = middle
+            high = middle;
         }
     }
     // Both differences are exact: the operands lie within a factor of two, or one is zero.
