@@ -1,5 +1,5 @@
 use super::Random;
-use super::wgmma::swizzled_by_table;
+use super::descriptor::swizzled_by_table;
 use crate::matrix::swizzle::Swizzle;
 use crate::matrix::tensor_map::{ElementType, Fill, TensorMap, TensorMapError, TensorMapSpec};
 
