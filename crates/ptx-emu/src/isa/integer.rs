@@ -9,7 +9,7 @@ use crate::decode::form::{Form, LoadError};
 use crate::isa::lanes;
 use crate::isa::operands::{each, no_type, push};
 use crate::num::integer as num;
-use crate::num::packed::map2;
+use crate::num::packed::{lower, pack, upper};
 
 pub(crate) fn decode<'a>(
     d: &mut Decoder<'_, 'a>,
@@ -109,10 +109,10 @@ fn two_pairs<'a>(
             map2(a, b, |a, b| (a as i16).max(b as i16) as u16)
         }),
         ("min", true, true) => lanes!(d, |a: u32, b: u32| -> u32 {
-            map2(a, b, |a, b| num::relu_s16((a as i16).min(b as i16)) as u16)
+            map2(a, b, |a, b| (a as i16).min(b as i16).max(0) as u16)
         }),
         ("max", true, true) => lanes!(d, |a: u32, b: u32| -> u32 {
-            map2(a, b, |a, b| num::relu_s16((a as i16).max(b as i16)) as u16)
+            map2(a, b, |a, b| (a as i16).max(b as i16).max(0) as u16)
         }),
         _ => return Err(no_type(&form)),
     };
@@ -130,4 +130,10 @@ fn sad<'a>(
         U16: u16 => num::sad_u16, U32: u32 => num::sad_u32, U64: u64 => num::sad_u64,
         S16: i16 => num::sad_s16, S32: i32 => num::sad_s32, S64: i64 => num::sad_s64);
     push(d, &form, instruction, op, [ty; 4])
+}
+
+/// Applies `f` to both halves of two operands.
+#[inline(always)]
+fn map2(a: u32, b: u32, f: impl Fn(u16, u16) -> u16) -> u32 {
+    pack(f(upper(a), upper(b)), f(lower(a), lower(b)))
 }

@@ -145,7 +145,7 @@ impl<const N: usize> Handler for Read<N> {
         let program = cx.grid.program;
         let (matrices, _) = data.as_chunks::<8>();
         for (slot, matrix) in program.list(op, N).iter().zip(matrices) {
-            let lanes = rows::ldmatrix(matrix, op.aux & TRANS != 0);
+            let lanes = rows::ldmatrix::<L>(matrix, op.aux & TRANS != 0);
             u32::store(&mut cx.warp.regs, *slot, cx.mask, &lanes);
         }
         Flow::Next
@@ -166,7 +166,7 @@ impl<const N: usize> Handler for Write<N> {
         let (matrices, _) = data.as_chunks_mut::<8>();
         for (slot, matrix) in program.list(op, N).iter().zip(matrices) {
             let lanes = u32::load(&cx.warp.regs, *slot);
-            *matrix = rows::stmatrix(&lanes, op.aux & TRANS != 0);
+            *matrix = rows::stmatrix::<L>(&lanes, op.aux & TRANS != 0);
         }
         let request = request::<N>(op, cx.mask, Kind::Write);
         if request.mask == 0 {
@@ -198,7 +198,7 @@ impl Handler for Transpose {
         if let Err(flow) = gather_all(cx, op) {
             return flow;
         }
-        let result = rows::movmatrix(&u32::load(&cx.warp.regs, op.a));
+        let result = rows::movmatrix::<L>(&u32::load(&cx.warp.regs, op.a));
         u32::store(&mut cx.warp.regs, op.d, cx.mask, &result);
         Flow::Next
     }
