@@ -5,8 +5,9 @@
 //! Row `r` of matrix `i` in memory is the 16 bytes at the address of lane [`row_lane`]`(i, r)`.
 
 #[cfg(target_arch = "x86_64")]
-use super::avx512;
-use super::{Lanes, Level, Simd};
+use super::{Simd, avx512};
+
+use super::{Lanes, Level};
 
 /// One row of a matrix in memory.
 pub(crate) type Row = [u8; 16];

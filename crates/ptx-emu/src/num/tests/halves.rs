@@ -175,8 +175,11 @@ fn narrowing_brackets_its_operand() {
 
 #[test]
 fn bf16_products_round_once() {
-    // Products near the subnormal range, where f32 would round first.
-    for bits in super::scattered(300_000) {
+    // All mantissas, at products around the least value, 2^-133.
+    let small = (0..1u64 << 14).flat_map(|mantissas| {
+        (0..8).map(move |e| mantissas & 0x7f | 60 << 7 | (mantissas >> 7 | (56 + e) << 7) << 16)
+    });
+    for bits in super::scattered(300_000).chain(small) {
         let (a, b) = (bits as u16, (bits >> 16) as u16);
         let (x, y) = (half::bf16::from_bits(a), half::bf16::from_bits(b));
         let exact = x.to_f64() * y.to_f64();
