@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+pub use crate::parser::ParseError;
+
 /// A place in a PTX text, both counted from one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
@@ -128,6 +130,8 @@ pub struct Ast<'a> {
     pub address_size: u32,
     /// `.file` index and path.
     pub files: Vec<(u32, &'a str)>,
+    /// Label and text of each string in `.section .debug_str`: `Loc::function` is such a label.
+    pub debug_strings: Vec<(&'a str, String)>,
     /// Variables of file scope.
     pub variables: Vec<Variable<'a>>,
     /// Kernels and functions, in order; a forward declaration has no body.

@@ -3,8 +3,24 @@
 pub mod ast;
 
 mod access;
+mod decode;
+mod device;
+mod exec;
+mod isa;
+mod lanes;
 mod matrix;
+mod memory;
+mod module;
 mod num;
 mod parser;
+mod program;
 mod report;
 mod shadow;
+mod simd;
+
+pub use decode::form::LoadError;
+pub use device::{Arg, Buffer, Checks, Device, Launch, LaunchError, MemoryError, Schedule};
+pub use module::{Module, Parameter};
+pub use parser::ParseError;
+pub use report::*;
+pub use simd::Simd;

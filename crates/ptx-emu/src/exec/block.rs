@@ -1,0 +1,346 @@
+//! One cluster of blocks, run to its end by one thread of the host.
+
+use crate::device::Schedule;
+use crate::exec::barrier::{Barriers, Completed};
+use crate::exec::tally::Worker;
+use crate::exec::warp::{self, Outcome, State, Warp, next_random};
+use crate::exec::{Cx, Entry, Grid, coordinates};
+use crate::lanes::Lanes;
+use crate::memory::bytes::Storage;
+use crate::memory::window;
+use crate::program::{Constant, Special};
+use crate::report::{ViolationKind, Waiting};
+use crate::shadow::{Clock, Order, SharedShadow};
+
+/// Instructions that a warp runs before another has a turn.
+const QUANTUM: i64 = 20_000;
+
+/// A block of threads: what its warps share.
+#[derive(Debug)]
+pub(crate) struct Block {
+    pub index: [u32; 3],
+    /// Index in the grid, x fastest.
+    pub linear: u64,
+    /// Shared memory; its first byte has offset `window::SHARED_START`.
+    pub shared: Storage,
+    pub shadow: SharedShadow,
+    pub order: Order,
+    pub barriers: Barriers,
+    /// What warps that only arrived at a barrier did before.
+    pub released: [Clock; 16],
+    /// A fence of at least device scope has run: atomic instructions after it release what went
+    /// before.
+    pub fenced: bool,
+    /// Lanes of each warp that still run.
+    pub live: Vec<u32>,
+    /// Lanes that each warp began with.
+    pub begun: Vec<u32>,
+    pub cluster_phase: u32,
+}
+
+impl Block {
+    fn new(grid: &Grid<'_>) -> Option<Self> {
+        Some(Self {
+            index: [0; 3],
+            linear: 0,
+            shared: Storage::zeroed(grid.shared_bytes as usize)?,
+            shadow: SharedShadow::new(),
+            order: Order::new(grid.warps_per_block()),
+            barriers: Barriers::default(),
+            released: [[0; 32]; 16],
+            fenced: false,
+            live: Vec::new(),
+            begun: Vec::new(),
+            cluster_phase: 0,
+        })
+    }
+
+    fn start(&mut self, grid: &Grid<'_>, index: [u32; 3]) {
+        let [x, y, _] = grid.blocks.map(u64::from);
+        self.index = index;
+        self.linear = u64::from(index[0]) + x * (u64::from(index[1]) + y * u64::from(index[2]));
+        self.shared.view().fill(0, self.shared.view().len(), 0);
+        let warps = grid.warps_per_block();
+        let bytes = u64::from(grid.shared_bytes);
+        self.shadow.reset(bytes, warps, &mut self.order);
+        self.barriers = Barriers::default();
+        self.released = [[0; 32]; 16];
+        self.fenced = false;
+        let threads = grid.threads_per_block();
+        self.begun = (0..grid.warps_per_block())
+            .map(|warp| u32::MAX >> (32 - (threads - warp * 32).min(32)))
+            .collect();
+        self.live.clone_from(&self.begun);
+        self.cluster_phase = 0;
+    }
+
+    /// Number that tells this block from others in shadows, which can tell 32,766 apart.
+    pub(crate) fn number(&self) -> u32 {
+        u32::try_from(self.linear % 0x7ffe).expect("below 2^15")
+    }
+
+    /// Threads that have exited.
+    pub(crate) fn exited(&self) -> u32 {
+        let count = |lanes: &[u32]| lanes.iter().map(|l| l.count_ones()).sum::<u32>();
+        count(&self.begun) - count(&self.live)
+    }
+
+    /// Completes barrier `id` if all have reached it, and orders what the warps did before it.
+    pub(crate) fn complete(&mut self, id: u8) -> Option<Completed> {
+        let completed = self.barriers.complete(id, &self.live)?;
+        let released = std::mem::take(&mut self.released[usize::from(id)]);
+        self.order
+            .barrier_with(completed.warps & !completed.arrivals, &released);
+        if self.order.exhausted() && completed.whole_block {
+            self.shadow.forget(&mut self.order);
+        }
+        Some(completed)
+    }
+}
+
+/// Blocks and warps of one cluster, used again for each cluster that a thread runs.
+#[derive(Debug)]
+pub(crate) struct Cluster {
+    blocks: Vec<Block>,
+    warps: Vec<Warp>,
+}
+
+impl Cluster {
+    /// Nothing where the host has no memory for it.
+    pub(crate) fn new(grid: &Grid<'_>) -> Option<Self> {
+        let count = grid.blocks_per_cluster();
+        let program = grid.program;
+        let blocks = (0..count)
+            .map(|_| Block::new(grid))
+            .collect::<Option<Vec<_>>>()?;
+        let mut warps = Vec::new();
+        for rank in 0..count as usize {
+            for index in 0..grid.warps_per_block() {
+                let mut warp = Warp::new(index, rank, program.slots, program.preds);
+                let bytes = program.functions[0].local_bytes;
+                warp.resize_local(bytes)?;
+                warps.push(warp);
+            }
+        }
+        Some(Self { blocks, warps })
+    }
+
+    /// Runs the cluster with this index in the grid of clusters; whether it came to its end.
+    pub(crate) fn run(&mut self, grid: &Grid<'_>, worker: &mut Worker, index: [u32; 3]) -> bool {
+        for (rank, block) in self.blocks.iter_mut().enumerate() {
+            let within = coordinates(rank as u64, grid.cluster);
+            let at = [0, 1, 2].map(|i| index[i] * grid.cluster[i] + within[i]);
+            block.start(grid, at);
+        }
+        let first = self.blocks[0].linear;
+        if let Schedule::Shuffle(seed) = grid.schedule {
+            worker.random = (seed ^ first.wrapping_mul(0x9E37_79B9_7F4A_7C15)) | 1;
+        }
+        for warp in &mut self.warps {
+            let block = &self.blocks[warp.rank];
+            for slot in &mut warp.regs.slots {
+                *slot = Lanes::ZERO;
+            }
+            warp.regs.preds.fill(0);
+            fill_constants(grid, warp, block.index);
+            warp.start(block.begun[warp.index as usize]);
+            warp.local_written.reset(warp.local_bytes as usize * 32);
+        }
+        worker.blocks += self.blocks.len() as u64;
+        worker.acquired.next_block(self.blocks[0].number());
+        self.turns(grid, worker)
+    }
+
+    fn turns(&mut self, grid: &Grid<'_>, worker: &mut Worker) -> bool {
+        let budget = grid.budget.saturating_mul(self.blocks.len() as u64);
+        let mut used = 0_u64;
+        loop {
+            let (mut progress, mut done) = (false, true);
+            for turn in 0..self.warps.len() {
+                let (index, quantum) = match grid.schedule {
+                    Schedule::Forward => (turn, QUANTUM),
+                    Schedule::Reverse => (self.warps.len() - 1 - turn, QUANTUM),
+                    Schedule::Shuffle(_) => {
+                        let draw = next_random(&mut worker.random);
+                        (
+                            draw as usize % self.warps.len(),
+                            8 + (draw >> 40 & 127) as i64,
+                        )
+                    }
+                };
+                let warp = &mut self.warps[index];
+                if warp.live == 0 {
+                    continue;
+                }
+                done = false;
+                let mut left = quantum;
+                let mut cx = Cx {
+                    grid,
+                    rank: warp.rank,
+                    worker,
+                    blocks: &mut self.blocks,
+                    warp,
+                    mask: 0,
+                    active: 0,
+                    pc: 0,
+                    entry: Entry::Fresh,
+                    wait: State::Ready,
+                };
+                let outcome = warp::run(&mut cx, &mut left);
+                let ran = u64::try_from(quantum - left).unwrap_or(0);
+                used += ran;
+                progress |= ran > 0;
+                if outcome == Outcome::Stopped {
+                    return false;
+                }
+                if used > budget {
+                    self.run_away(grid, worker, index);
+                    return false;
+                }
+            }
+            if done && self.warps.iter().all(|w| w.live == 0) {
+                return true;
+            }
+            if !progress && !self.may_go_on(grid) {
+                if !self.warps.iter_mut().any(Warp::force) {
+                    self.deadlock(grid, worker);
+                    return false;
+                }
+            }
+        }
+    }
+
+    /// Whether some warp has lanes that can run: a turn without progress may have drawn the same
+    /// waiting warps again and again.
+    fn may_go_on(&self, grid: &Grid<'_>) -> bool {
+        matches!(grid.schedule, Schedule::Shuffle(_))
+            && self
+                .warps
+                .iter()
+                .any(|w| w.live != 0 && w.can_run(&self.blocks[w.rank]))
+    }
+
+    fn run_away(&self, grid: &Grid<'_>, worker: &mut Worker, index: usize) {
+        let warp = &self.warps[index];
+        let limit = grid.budget;
+        let Some(at) = warp.fragments.first() else {
+            return;
+        };
+        let block = &self.blocks[warp.rank];
+        let pc = (at.pc as usize).min(grid.program.ops.len() - 1);
+        worker.report(
+            grid.program.ops[pc].statement,
+            block.linear,
+            block.index,
+            warp.index * 32 + at.mask.trailing_zeros(),
+            ViolationKind::RunAway { limit },
+        );
+    }
+
+    fn deadlock(&self, grid: &Grid<'_>, worker: &mut Worker) {
+        let mut waiting = Vec::new();
+        let mut first = None;
+        for warp in &self.warps {
+            for fragment in &warp.fragments {
+                let pc = fragment.pc.saturating_sub(1) as usize;
+                let op = &grid.program.ops[pc.min(grid.program.ops.len() - 1)];
+                let statement = &grid.program.statements[op.statement as usize];
+                first.get_or_insert((op.statement, warp, fragment.mask));
+                waiting.push(Waiting {
+                    warp: warp.index,
+                    lanes: fragment.mask,
+                    ptx_line: statement.line,
+                    what: statement.text.clone(),
+                });
+            }
+        }
+        let Some((statement, warp, mask)) = first else {
+            return;
+        };
+        let block = &self.blocks[warp.rank];
+        worker.report(
+            statement,
+            block.linear,
+            block.index,
+            warp.index * 32 + mask.trailing_zeros(),
+            ViolationKind::Deadlock { waiting },
+        );
+    }
+}
+
+/// Writes immediates, addresses and special registers into their slots.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "32-bit registers"
+)]
+fn fill_constants(grid: &Grid<'_>, warp: &mut Warp, block: [u32; 3]) {
+    for (slot, constant) in &grid.program.constants {
+        let at = *slot as usize;
+        let wide = match constant {
+            Constant::Word(word) => {
+                warp.regs.slots[at] = Lanes([*word; 32]);
+                continue;
+            }
+            Constant::Special(special) => {
+                let lane = |lane| special_value(grid, warp.index, block, *special, lane);
+                warp.regs.slots[at] = Lanes(std::array::from_fn(lane));
+                continue;
+            }
+            Constant::Double(double) => *double,
+            Constant::Global(index, offset) => {
+                grid.globals[*index as usize].wrapping_add_signed(*offset)
+            }
+            Constant::DynamicShared(offset) => {
+                u64::from(grid.dynamic_start).wrapping_add_signed(*offset)
+            }
+        };
+        let both: [u64; 32] = [wide; 32];
+        crate::lanes::Lane::store(&mut warp.regs, *slot, u32::MAX, &both);
+    }
+    // The frame of the kernel itself begins where local memory does.
+    let frame = [window::LOCAL + u64::from(window::LOCAL_START); 32];
+    let slot = grid.program.functions[0].frame;
+    crate::lanes::Lane::store(&mut warp.regs, slot, u32::MAX, &frame);
+}
+
+#[allow(clippy::cast_possible_truncation, reason = "32-bit registers")]
+fn special_value(
+    grid: &Grid<'_>,
+    warp: u32,
+    block: [u32; 3],
+    special: Special,
+    lane: usize,
+) -> u32 {
+    let lane = lane as u32;
+    let side = |d: u8| usize::from(d.min(2));
+    let thread = u64::from(warp * 32 + lane);
+    let rank =
+        |within: [u32; 3]| within[0] + grid.cluster[0] * (within[1] + grid.cluster[1] * within[2]);
+    let within = [0, 1, 2].map(|i| block[i] % grid.cluster[i]);
+    match special {
+        Special::Tid(d) => coordinates(thread, grid.threads)[side(d)],
+        Special::Ntid(d) => grid.threads[side(d)],
+        Special::Ctaid(d) => block[side(d)],
+        Special::Nctaid(d) => grid.blocks[side(d)],
+        Special::LaneId => lane,
+        Special::WarpId => warp,
+        Special::NwarpId => grid.warps_per_block(),
+        Special::MaskEq => 1 << lane,
+        Special::MaskLt => (1 << lane) - 1,
+        Special::MaskLe => u32::MAX >> (31 - lane),
+        Special::MaskGt => !(u32::MAX >> (31 - lane)),
+        Special::MaskGe => !((1 << lane) - 1),
+        Special::SmId | Special::GridId => 0,
+        Special::NsmId => grid.spec.multiprocessors,
+        Special::DynamicSharedBytes => grid.dynamic_shared,
+        Special::TotalSharedBytes => grid.shared_bytes,
+        Special::ClusterId(d) => block[side(d)] / grid.cluster[side(d)],
+        Special::NclusterId(d) => grid.blocks[side(d)] / grid.cluster[side(d)],
+        Special::ClusterCtaid(d) => within[side(d)],
+        Special::ClusterNctaid(d) => grid.cluster[side(d)],
+        Special::ClusterCtaRank => rank(within),
+        Special::ClusterNctaRank => grid.blocks_per_cluster(),
+        Special::ExplicitCluster => u32::from(grid.clustered),
+    }
+}

@@ -1,0 +1,13 @@
+//! (to come)
+
+use crate::ast::Instruction;
+use crate::decode::Decoder;
+use crate::decode::form::{Form, LoadError};
+
+pub(crate) fn decode<'a>(
+    _: &mut Decoder<'_, 'a>,
+    form: Form<'a>,
+    _: &Instruction<'a>,
+) -> Result<(), LoadError> {
+    Err(form.unsupported("unknown instruction"))
+}

@@ -1,0 +1,381 @@
+//! `ld` and `st` (PTX ISA 9.7.9).
+
+use crate::access::{Pattern, Shape};
+use crate::ast::{Instruction, Type};
+use crate::decode::form::{Form, LoadError};
+use crate::decode::operand::wide;
+use crate::decode::{Decoder, NARROW_ADDRESS};
+use crate::exec::access::{Kind, Place, Request, reach, reach_lane};
+use crate::exec::{Cx, Flow};
+use crate::lanes::{Lane, lanes_of};
+use crate::memory::bytes::Bytes;
+use crate::memory::window;
+use crate::program::{Op, Traffic};
+use crate::simd::{Handler, Level};
+
+/// Bits of `Op::aux`: the place in the lowest three, then flags.
+const SIGNED: u32 = 8;
+/// The registers have 64 bits and the elements fewer.
+const EXTENDED: u32 = 16;
+
+/// The handler for elements of so many bytes, so many of them.
+macro_rules! op_for {
+    ($d:expr, $handler:ident, $bytes:expr, $vector:expr) => {
+        match ($bytes, $vector) {
+            (1, 1) => $d.op::<$handler<1, 1>>(),
+            (1, 2) => $d.op::<$handler<2, 1>>(),
+            (1, 4) => $d.op::<$handler<4, 1>>(),
+            (2, 1) => $d.op::<$handler<2, 2>>(),
+            (2, 2) => $d.op::<$handler<4, 2>>(),
+            (2, 4) => $d.op::<$handler<8, 2>>(),
+            (4, 1) => $d.op::<$handler<4, 4>>(),
+            (4, 2) => $d.op::<$handler<8, 4>>(),
+            (4, 4) => $d.op::<$handler<16, 4>>(),
+            (4, 8) => $d.op::<$handler<32, 4>>(),
+            (8, 1) => $d.op::<$handler<8, 8>>(),
+            (8, 2) => $d.op::<$handler<16, 8>>(),
+            _ => $d.op::<$handler<32, 8>>(),
+        }
+    };
+}
+
+pub(crate) fn decode<'a>(
+    d: &mut Decoder<'_, 'a>,
+    mut form: Form<'a>,
+    instruction: &Instruction<'a>,
+) -> Result<(), LoadError> {
+    let store = form.name == "st";
+    if form.flag("async") || form.flag("bulk") {
+        return Err(form.unsupported("asynchronous stores"));
+    }
+    let constant = form.has("const");
+    let place = place(&mut form);
+    hints(&mut form);
+    if form
+        .choice(&["volatile", "relaxed", "acquire", "release", "mmio"])
+        .is_some()
+        && matches!(place, Place::Global | Place::Generic)
+    {
+        // another block may be what it looks at
+        d.blocks_communicate();
+    }
+    let vector = form.vector();
+    let ty = form.ty()?;
+    form.done()?;
+    let [first, second] = d.operands(&form, instruction)?;
+    let (data, at) = if store {
+        (second, first)
+    } else {
+        (first, second)
+    };
+    let address = d.address(&form, at)?;
+    let elements = d.elements(&form, data, vector)?;
+    if ty == Type::Pred || ty == Type::B128 || ty.bytes() as usize * vector > 32 {
+        return Err(form.unsupported("its type or the number of elements"));
+    }
+    let mut aux = place as u32; // a space in the lowest three bits
+    let mut slots = Vec::new();
+    for element in elements {
+        let width = d.register_type(element).unwrap_or(ty);
+        if wide(width) && ty.bytes() < 8 {
+            aux |= EXTENDED;
+        }
+        if width.bytes() < ty.bytes() {
+            let found = format!("a register of {} bits", width.bytes() * 8);
+            return Err(form.operand(found, "one at least as wide as the type"));
+        }
+        let width = if wide(width) { Type::B64 } else { narrow(ty) };
+        slots.push(if store {
+            d.src(&form, element, width)?
+        } else {
+            d.dst(&form, element, width)?
+        });
+    }
+    if matches!(ty, Type::S8 | Type::S16 | Type::S32) {
+        aux |= SIGNED;
+    }
+    let bytes = ty.bytes() as usize;
+    let mut op = if address.param {
+        if store {
+            return Err(form.unsupported("writing a parameter of the kernel"));
+        }
+        param_op(d, bytes * vector)
+    } else if store {
+        op_for!(d, Store, bytes, vector)
+    } else {
+        op_for!(d, Load, bytes, vector)
+    };
+    op.traffic = match () {
+        () if address.param => Traffic::Param,
+        () if constant => Traffic::Const,
+        () if store => Traffic::Store,
+        () => Traffic::Load,
+    };
+    op.a = address.slot;
+    op.x = address.offset;
+    if address.narrow {
+        aux |= NARROW_ADDRESS;
+    }
+    op.aux = aux;
+    op.b = ty.bytes();
+    op.c = u32::try_from(vector).unwrap_or(0);
+    op.list = d.list(&slots);
+    d.push(op);
+    Ok(())
+}
+
+/// A 32-bit slot holds any narrow type.
+fn narrow(ty: Type) -> Type {
+    if wide(ty) { Type::B64 } else { Type::B32 }
+}
+
+fn param_op(d: &Decoder<'_, '_>, _: usize) -> Op {
+    d.op::<LoadParam>()
+}
+
+/// The state space of an instruction; generic where none is named.
+pub(crate) fn place(form: &mut Form<'_>) -> Place {
+    let names = [
+        "global",
+        "const",
+        "shared",
+        "shared::cta",
+        "shared::cluster",
+        "local",
+        "param",
+        "param::entry",
+        "param::func",
+    ];
+    match form.choice(&names) {
+        Some("global" | "const") => Place::Global,
+        Some("shared" | "shared::cta" | "shared::cluster") => Place::Shared,
+        Some("local") => Place::Local,
+        Some(_) => Place::Param,
+        None => Place::Generic,
+    }
+}
+
+/// Takes modifiers that change no result: caches, prefetches, scopes of ordering.
+pub(crate) fn hints(form: &mut Form<'_>) {
+    for name in ["nc", "weak"] {
+        form.flag(name);
+    }
+    form.choice(&["ca", "cg", "cs", "lu", "cv", "wb", "wt"]);
+    form.choice(&["cta", "cluster", "gpu", "sys"]);
+    form.drop_all("L1::");
+    form.drop_all("L2::");
+    form.drop_all("level::");
+}
+
+fn place_of(op: &Op) -> Place {
+    match op.aux & 7 {
+        0 => Place::Global,
+        1 => Place::Shared,
+        2 => Place::Local,
+        3 => Place::Param,
+        _ => Place::Generic,
+    }
+}
+
+/// `N` bytes of each lane of a request, whose first active lane lies at `at`.
+#[inline(always)]
+pub(crate) fn read_lanes<const N: usize>(view: Bytes<'_>, at: usize, p: &Pattern) -> [[u8; N]; 32] {
+    match p.shape {
+        Shape::Uniform => [view.read::<N>(at); 32],
+        Shape::Unit | Shape::General => {
+            // inactive lanes read where the first active one does
+            std::array::from_fn(|lane| view.read::<N>(at.wrapping_add_signed(p.rel[lane] as isize)))
+        }
+    }
+}
+
+/// An element of `E` bytes as a number.
+#[inline(always)]
+fn element<const N: usize, const E: usize>(bytes: &[u8; N], at: usize) -> u64 {
+    let mut value = [0; 8];
+    value[..E].copy_from_slice(&bytes[at * E..at * E + E]);
+    u64::from_le_bytes(value)
+}
+
+#[inline(always)]
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "sign extension of the low bytes"
+)]
+fn extend<const E: usize>(value: u64, signed: bool) -> u64 {
+    match (signed, E) {
+        (true, 1) => i64::from(value as i8) as u64,
+        (true, 2) => i64::from(value as i16) as u64,
+        (true, 4) => i64::from(value as i32) as u64,
+        _ => value,
+    }
+}
+
+/// Writes `N` bytes per lane, elements of `E` bytes, to the registers of the instruction.
+#[inline(always)]
+#[allow(clippy::cast_possible_truncation, reason = "32-bit registers")]
+fn put<const N: usize, const E: usize>(cx: &mut Cx<'_>, op: &Op, data: &[[u8; N]; 32]) {
+    let program = cx.grid.program;
+    let signed = op.aux & SIGNED != 0;
+    for (at, slot) in program.list(op, N / E).iter().enumerate() {
+        if E == 8 || op.aux & EXTENDED != 0 {
+            let value: [u64; 32] =
+                std::array::from_fn(|lane| extend::<E>(element::<N, E>(&data[lane], at), signed));
+            u64::store(&mut cx.warp.regs, *slot, cx.mask, &value);
+        } else if E == 4 {
+            let value: [u32; 32] =
+                std::array::from_fn(|lane| element::<N, E>(&data[lane], at) as u32);
+            u32::store(&mut cx.warp.regs, *slot, cx.mask, &value);
+        } else {
+            let value: [u32; 32] = std::array::from_fn(|lane| {
+                extend::<E>(element::<N, E>(&data[lane], at), signed) as u32
+            });
+            u32::store(&mut cx.warp.regs, *slot, cx.mask, &value);
+        }
+    }
+}
+
+struct Load<const N: usize, const E: usize>;
+
+impl<const N: usize, const E: usize> Handler for Load<N, E> {
+    #[inline(always)]
+    fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
+        cx.address_lanes(op.a, op.aux & NARROW_ADDRESS != 0, op.x);
+        let request = Request {
+            which: 0,
+            place: place_of(op),
+            kind: Kind::Read,
+            bytes: N as u32,
+            mask: cx.mask,
+        };
+        let before = cx.worker.addresses;
+        if let Some(reached) = reach::<L>(cx, op, request) {
+            let view = cx.view(reached.memory);
+            let data = read_lanes::<N>(view, reached.offset, cx.pattern(op, 0));
+            put::<N, E>(cx, op, &data);
+        } else {
+            cx.worker.addresses = before;
+            let data = apart::<N>(cx, op, request);
+            put::<N, E>(cx, op, &data);
+        }
+        Flow::Next
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn apart<const N: usize>(cx: &mut Cx<'_>, op: &Op, request: Request) -> [[u8; N]; 32] {
+    let mut data = [[0; N]; 32];
+    for lane in lanes_of(request.mask) {
+        if let Some(reached) = reach_lane(cx, op, request, lane) {
+            data[lane] = cx.view(reached.memory).read::<N>(reached.offset);
+        }
+    }
+    data
+}
+
+struct Store<const N: usize, const E: usize>;
+
+impl<const N: usize, const E: usize> Handler for Store<N, E> {
+    #[inline(always)]
+    fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
+        let program = cx.grid.program;
+        let mut data = [[0; N]; 32];
+        for (at, slot) in program.list(op, N / E).iter().enumerate() {
+            if E == 8 || op.aux & EXTENDED != 0 {
+                let value = u64::load(&cx.warp.regs, *slot);
+                for lane in 0..32 {
+                    let bytes = value[lane].to_le_bytes();
+                    data[lane][at * E..at * E + E].copy_from_slice(&bytes[..E]);
+                }
+            } else {
+                let value = u32::load(&cx.warp.regs, *slot);
+                for lane in 0..32 {
+                    let bytes = value[lane].to_le_bytes();
+                    data[lane][at * E..at * E + E].copy_from_slice(&bytes[..E.min(4)]);
+                }
+            }
+        }
+        cx.address_lanes(op.a, op.aux & NARROW_ADDRESS != 0, op.x);
+        let request = Request {
+            which: 0,
+            place: place_of(op),
+            kind: Kind::Write,
+            bytes: N as u32,
+            mask: cx.mask,
+        };
+        let before = cx.worker.addresses;
+        if let Some(reached) = reach::<L>(cx, op, request) {
+            let view = cx.view(reached.memory);
+            let pattern = cx.pattern(op, 0);
+            if pattern.shape == Shape::Unit {
+                for (lane, bytes) in data.iter().enumerate() {
+                    view.write::<N>(reached.offset + lane * N, *bytes);
+                }
+            } else {
+                for lane in lanes_of(request.mask) {
+                    let at = reached
+                        .offset
+                        .wrapping_add_signed(pattern.rel[lane] as isize);
+                    view.write::<N>(at, data[lane]);
+                }
+            }
+        } else {
+            cx.worker.addresses = before;
+            for lane in lanes_of(request.mask) {
+                if let Some(reached) = reach_lane(cx, op, request, lane) {
+                    cx.view(reached.memory)
+                        .write::<N>(reached.offset, data[lane]);
+                }
+            }
+        }
+        Flow::Next
+    }
+}
+
+/// `ld.param` of a kernel: the same bytes for every lane, at a place that is known.
+struct LoadParam;
+
+impl Handler for LoadParam {
+    #[inline(always)]
+    #[allow(clippy::cast_possible_truncation, reason = "32-bit registers")]
+    fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
+        let program = cx.grid.program;
+        let view = cx.grid.params.view();
+        let bytes = op.b as usize;
+        let signed = op.aux & SIGNED != 0;
+        for (at, slot) in program.list(op, op.c as usize).iter().enumerate() {
+            let place = usize::try_from(op.x).unwrap_or(usize::MAX) + at * bytes;
+            let mut raw = [0; 8];
+            if place + bytes > view.len() {
+                let lane = cx.mask.trailing_zeros() as usize;
+                cx.worker.addresses[lane] = place as u64 + u64::from(window::PARAM_START);
+                let request = Request {
+                    which: 0,
+                    place: Place::Param,
+                    kind: Kind::Read,
+                    bytes: op.b,
+                    mask: cx.mask,
+                };
+                reach_lane(cx, op, request, lane);
+                continue;
+            }
+            view.copy_to(place, &mut raw[..bytes]);
+            let value = u64::from_le_bytes(raw);
+            let value = match bytes {
+                1 => extend::<1>(value, signed),
+                2 => extend::<2>(value, signed),
+                4 => extend::<4>(value, signed),
+                _ => value,
+            };
+            if bytes == 8 || op.aux & EXTENDED != 0 {
+                u64::store(&mut cx.warp.regs, *slot, cx.mask, &[value; 32]);
+            } else {
+                u32::store(&mut cx.warp.regs, *slot, cx.mask, &[value as u32; 32]);
+            }
+        }
+        Flow::Next
+    }
+}

@@ -1,0 +1,134 @@
+//! Memory of a running kernel, as bytes that several host threads may reach.
+//!
+//! Blocks run on several host threads and share global memory, as on a device. What two of them do
+//! to one place without atomic instructions is then as undefined as on a device; the check for
+//! conflicts between blocks is there to find it. Kernels whose blocks do use atomic instructions
+//! run on one thread. No reference to these bytes is ever made: they are copied in and out through
+//! raw pointers.
+#![allow(
+    unsafe_code,
+    reason = "bytes that several threads may write, reached by raw pointers"
+)]
+
+use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+
+/// Alignment of allocated bytes on the host.
+const ALIGN: usize = 64;
+
+/// Owned, zeroed bytes. Pages that nothing touches cost nothing.
+#[derive(Debug)]
+pub(crate) struct Storage {
+    start: NonNull<u8>,
+    len: usize,
+}
+
+// SAFETY: the bytes are plain data that any thread may copy; see the head of the file for what
+// concurrent access means.
+unsafe impl Send for Storage {}
+// SAFETY: as above.
+unsafe impl Sync for Storage {}
+
+impl Storage {
+    /// `len` zero bytes, or nothing where the host has no memory for them.
+    pub(crate) fn zeroed(len: usize) -> Option<Self> {
+        if len == 0 {
+            return Some(Self {
+                start: NonNull::dangling(),
+                len,
+            });
+        }
+        let layout = Layout::from_size_align(len, ALIGN).ok()?;
+        // SAFETY: the layout is not empty.
+        let start = NonNull::new(unsafe { alloc_zeroed(layout) })?;
+        Some(Self { start, len })
+    }
+
+    #[inline(always)]
+    pub(crate) fn view(&self) -> Bytes<'_> {
+        Bytes {
+            start: self.start.as_ptr(),
+            len: self.len,
+            owner: PhantomData,
+        }
+    }
+}
+
+impl Drop for Storage {
+    fn drop(&mut self) {
+        if self.len == 0 {
+            return;
+        }
+        let layout = Layout::from_size_align(self.len, ALIGN).expect("checked when allocated");
+        // SAFETY: allocated with this layout, freed once.
+        unsafe { dealloc(self.start.as_ptr(), layout) };
+    }
+}
+
+/// A borrowed range of bytes. Every access is checked against its length.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bytes<'a> {
+    start: *mut u8,
+    len: usize,
+    owner: PhantomData<&'a Storage>,
+}
+
+impl Bytes<'_> {
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// `N` bytes from `at`.
+    #[inline(always)]
+    pub(crate) fn read<const N: usize>(&self, at: usize) -> [u8; N] {
+        assert!(
+            at <= self.len && N <= self.len - at,
+            "checked by the caller"
+        );
+        // SAFETY: the range lies within the bytes, by the line above.
+        let from = unsafe { self.start.add(at) };
+        // SAFETY: as above; an array of bytes has no alignment.
+        unsafe { from.cast::<[u8; N]>().read() }
+    }
+
+    /// Stores `N` bytes at `at`.
+    #[inline(always)]
+    pub(crate) fn write<const N: usize>(&self, at: usize, value: [u8; N]) {
+        assert!(
+            at <= self.len && N <= self.len - at,
+            "checked by the caller"
+        );
+        // SAFETY: the range lies within the bytes, by the line above.
+        let into = unsafe { self.start.add(at) };
+        // SAFETY: as above; an array of bytes has no alignment.
+        unsafe { into.cast::<[u8; N]>().write(value) };
+    }
+
+    /// Copies out, as many bytes as `into` holds.
+    pub(crate) fn copy_to(&self, at: usize, into: &mut [u8]) {
+        assert!(at <= self.len && into.len() <= self.len - at);
+        // SAFETY: the range lies within the bytes, by the line above.
+        let from = unsafe { self.start.add(at) };
+        // SAFETY: as above; `into` is not these bytes, to which no reference exists.
+        unsafe { from.copy_to_nonoverlapping(into.as_mut_ptr(), into.len()) };
+    }
+
+    /// Copies in.
+    pub(crate) fn copy_from(&self, at: usize, from: &[u8]) {
+        assert!(at <= self.len && from.len() <= self.len - at);
+        // SAFETY: the range lies within the bytes, by the line above.
+        let into = unsafe { self.start.add(at) };
+        // SAFETY: as above; `from` is not these bytes, to which no reference exists.
+        unsafe { into.copy_from_nonoverlapping(from.as_ptr(), from.len()) };
+    }
+
+    /// Sets all bytes from `at` on to `value`, `len` of them.
+    pub(crate) fn fill(&self, at: usize, len: usize, value: u8) {
+        assert!(at <= self.len && len <= self.len - at);
+        // SAFETY: the range lies within the bytes, by the line above.
+        let into = unsafe { self.start.add(at) };
+        // SAFETY: as above.
+        unsafe { into.write_bytes(value, len) };
+    }
+}

@@ -1,0 +1,9 @@
+//! One tiny program per instruction form. Expected values are computed here, by code that shares
+//! nothing with the interpreter.
+
+mod case;
+mod conformance;
+mod control;
+#[path = "../driver/mod.rs"]
+mod driver;
+mod values;
