@@ -4,7 +4,7 @@
 
 use super::compile::source;
 use super::kernels::Shape;
-use Given::{Cycle, F32, Freed, Halves, InOut, Null, Out, Reversed, Unwritten};
+use Given::{Cycle, F32, Freed, Halves, InOut, Out, Reversed, Unwritten};
 use Wrong::{
     Barrier, CopyPending, GlobalConflict, Launch, Misaligned, NoProgress, OutOfBounds, SharedRace,
     Uninitialised, UseAfterFree, WarpSync, WriteToInput,
@@ -38,6 +38,8 @@ pub(crate) enum Given {
 pub(crate) enum Wrong {
     /// An access outside every allocation, or past the shared or local memory there is.
     OutOfBounds,
+    /// An access through the null pointer.
+    Null,
     /// An address that is not a multiple of the access size.
     Misaligned,
     /// An access to freed memory.
@@ -113,7 +115,7 @@ const fn fault(
 pub(crate) const FAULTS: [Fault; 39] = [
     fault("global_read_bounds", [2, 1, 1], [64, 1, 1], 0, &[F32(128), Out(512)], OutOfBounds),
     fault("global_write_bounds", [2, 1, 1], [64, 1, 1], 0, &[F32(128), Out(400)], OutOfBounds),
-    fault("null_write", [1, 1, 1], [32, 1, 1], 0, &[F32(32), Out(128), Null], OutOfBounds),
+    fault("null_write", [1, 1, 1], [32, 1, 1], 0, &[F32(32), Out(128), Given::Null], Wrong::Null),
     fault("shared_bounds", [1, 1, 1], [64, 1, 1], 256, &[F32(64), Out(256)], OutOfBounds),
     fault("shared_atomic_bounds", [1, 1, 1], [64, 1, 1], 0, &[Cycle(64, 257), Out(1024)], OutOfBounds),
     fault("local_bounds", [1, 1, 1], [32, 1, 1], 0, &[Cycle(32, 5), Out(128)], OutOfBounds),

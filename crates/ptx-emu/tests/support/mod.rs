@@ -7,3 +7,4 @@ pub(crate) mod data;
 pub(crate) mod faults;
 pub(crate) mod kernels;
 pub(crate) mod reference;
+pub(crate) mod run;
