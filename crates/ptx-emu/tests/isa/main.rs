@@ -1,6 +1,8 @@
 //! One tiny program per instruction form. Expected values are computed here, by code that shares
 //! nothing with the interpreter.
 
+mod atomic;
 mod case;
 mod control;
+mod faults;
 mod values;
