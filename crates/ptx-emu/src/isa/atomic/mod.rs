@@ -98,7 +98,7 @@ pub(crate) fn decode<'a>(
     } else if place != Place::Shared {
         d.blocks_communicate();
     }
-    op.b = ty.bytes() * u32::try_from(vector).unwrap_or(1);
+    op.b = ty.bytes();
     op.traffic = Traffic::Atomic;
     op.list = d.list(&slots);
     d.push(op);
