@@ -2,10 +2,18 @@
 //! nothing with the interpreter.
 
 mod atomic;
+mod carry;
 mod case;
+mod compare;
 mod conformance;
 mod control;
 #[path = "../driver/mod.rs"]
 mod driver;
 mod faults;
+mod integer;
+mod logic;
+mod memory;
+mod moves;
+mod refused;
+mod select;
 mod values;
