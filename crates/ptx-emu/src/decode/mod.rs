@@ -19,6 +19,10 @@ use crate::simd::{Handler, Run, Simd};
 /// Bit of `Op::aux` of a memory instruction: its address register has 32 bits.
 pub(crate) const NARROW_ADDRESS: u32 = 1 << 31;
 
+/// Bit of `Op::aux` of an atomic instruction, or of a store as strong as one: it releases what
+/// went before, without a fence (`.release`, `.acq_rel`).
+pub(crate) const RELEASES: u32 = 1 << 30;
+
 /// A module, ready to run.
 #[derive(Debug)]
 pub(crate) struct Decoded {

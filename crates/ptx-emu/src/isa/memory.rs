@@ -1,22 +1,24 @@
 //! `ld` and `st` (PTX ISA 9.7.9).
 
 use crate::access::{Pattern, Shape};
-use crate::ast::{Instruction, Type};
+use crate::ast::{Instruction, Operand, Type};
 use crate::decode::form::{Form, LoadError};
 use crate::decode::operand::wide;
-use crate::decode::{Decoder, NARROW_ADDRESS};
+use crate::decode::{Decoder, NARROW_ADDRESS, RELEASES};
 use crate::exec::access::{Kind, Place, Request, reach, reach_lane};
 use crate::exec::{Cx, Flow};
+use crate::isa::param::LoadParam;
 use crate::lanes::{Lane, lanes_of};
 use crate::memory::bytes::Bytes;
-use crate::memory::window;
 use crate::program::{Op, Traffic};
 use crate::simd::{Handler, Level};
 
 /// Bits of `Op::aux`: the place in the lowest three, then flags.
-const SIGNED: u32 = 8;
+pub(super) const SIGNED: u32 = 8;
 /// The registers have 64 bits and the elements fewer.
-const EXTENDED: u32 = 16;
+pub(super) const EXTENDED: u32 = 16;
+/// As strong as an atomic instruction.
+const STRONG: u32 = 32;
 
 /// The handler for elements of so many bytes, so many of them.
 macro_rules! op_for {
@@ -50,19 +52,25 @@ pub(crate) fn decode<'a>(
     }
     let constant = form.has("const");
     let place = place(&mut form);
+    let hinted = form.flag("L2::cache_hint");
     hints(&mut form);
-    if form
-        .choice(&["volatile", "relaxed", "acquire", "release", "mmio"])
-        .is_some()
-        && matches!(place, Place::Global | Place::Generic)
-    {
+    form.flag("mmio");
+    let strength = form.choice(if store {
+        &["volatile", "relaxed", "release"]
+    } else {
+        &["volatile", "relaxed", "acquire"]
+    });
+    if strength.is_some() && matches!(place, Place::Global | Place::Generic) {
         // another block may be what it looks at
         d.blocks_communicate();
     }
     let vector = form.vector();
     let ty = form.ty()?;
     form.done()?;
-    let [first, second] = d.operands(&form, instruction)?;
+    let operands = without_policy(d, &form, instruction, hinted)?;
+    let [first, second] = operands else {
+        return Err(form.operand(format!("{} operands", operands.len()), "2"));
+    };
     let (data, at) = if store {
         (second, first)
     } else {
@@ -91,6 +99,12 @@ pub(crate) fn decode<'a>(
             d.dst(&form, element, width)?
         });
     }
+    if strength.is_some() {
+        aux |= STRONG;
+    }
+    if strength == Some("release") {
+        aux |= RELEASES;
+    }
     if matches!(ty, Type::S8 | Type::S16 | Type::S32) {
         aux |= SIGNED;
     }
@@ -99,7 +113,7 @@ pub(crate) fn decode<'a>(
         if store {
             return Err(form.unsupported("writing a parameter of the kernel"));
         }
-        param_op(d, bytes * vector)
+        d.op::<LoadParam>()
     } else if store {
         op_for!(d, Store, bytes, vector)
     } else {
@@ -129,10 +143,6 @@ fn narrow(ty: Type) -> Type {
     if wide(ty) { Type::B64 } else { Type::B32 }
 }
 
-fn param_op(d: &Decoder<'_, '_>, _: usize) -> Op {
-    d.op::<LoadParam>()
-}
-
 /// The state space of an instruction; generic where none is named.
 pub(crate) fn place(form: &mut Form<'_>) -> Place {
     let names = [
@@ -155,6 +165,22 @@ pub(crate) fn place(form: &mut Form<'_>) -> Place {
     }
 }
 
+/// The operands without the cache policy, which comes last and changes no result.
+pub(crate) fn without_policy<'o, 'a>(
+    d: &mut Decoder<'_, 'a>,
+    form: &Form<'a>,
+    instruction: &'o Instruction<'a>,
+    hinted: bool,
+) -> Result<&'o [Operand<'a>], LoadError> {
+    match instruction.operands.as_slice() {
+        [operands @ .., policy] if hinted => {
+            d.src(form, policy, Type::B64)?;
+            Ok(operands)
+        }
+        operands => Ok(operands),
+    }
+}
+
 /// Takes modifiers that change no result: caches, prefetches, scopes of ordering.
 pub(crate) fn hints(form: &mut Form<'_>) {
     for name in ["nc", "weak"] {
@@ -167,7 +193,7 @@ pub(crate) fn hints(form: &mut Form<'_>) {
     form.drop_all("level::");
 }
 
-fn place_of(op: &Op) -> Place {
+pub(crate) fn place_of(op: &Op) -> Place {
     match op.aux & 7 {
         0 => Place::Global,
         1 => Place::Shared,
@@ -204,7 +230,7 @@ fn element<const N: usize, const E: usize>(bytes: &[u8; N], at: usize) -> u64 {
     clippy::cast_sign_loss,
     reason = "sign extension of the low bytes"
 )]
-fn extend<const E: usize>(value: u64, signed: bool) -> u64 {
+pub(super) fn extend<const E: usize>(value: u64, signed: bool) -> u64 {
     match (signed, E) {
         (true, 1) => i64::from(value as i8) as u64,
         (true, 2) => i64::from(value as i16) as u64,
@@ -246,7 +272,11 @@ impl<const N: usize, const E: usize> Handler for Load<N, E> {
         let request = Request {
             which: 0,
             place: place_of(op),
-            kind: Kind::Read,
+            kind: if op.aux & STRONG == 0 {
+                Kind::Read
+            } else {
+                Kind::StrongRead
+            },
             bytes: N as u32,
             mask: cx.mask,
         };
@@ -302,7 +332,11 @@ impl<const N: usize, const E: usize> Handler for Store<N, E> {
         let request = Request {
             which: 0,
             place: place_of(op),
-            kind: Kind::Write,
+            kind: if op.aux & STRONG == 0 {
+                Kind::Write
+            } else {
+                Kind::StrongWrite
+            },
             bytes: N as u32,
             mask: cx.mask,
         };
@@ -329,51 +363,6 @@ impl<const N: usize, const E: usize> Handler for Store<N, E> {
                     cx.view(reached.memory)
                         .write::<N>(reached.offset, data[lane]);
                 }
-            }
-        }
-        Flow::Next
-    }
-}
-
-/// `ld.param` of a kernel: the same bytes for every lane, at a place that is known.
-struct LoadParam;
-
-impl Handler for LoadParam {
-    #[inline(always)]
-    #[allow(clippy::cast_possible_truncation, reason = "32-bit registers")]
-    fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
-        let program = cx.grid.program;
-        let view = cx.grid.params.view();
-        let bytes = op.b as usize;
-        let signed = op.aux & SIGNED != 0;
-        for (at, slot) in program.list(op, op.c as usize).iter().enumerate() {
-            let place = usize::try_from(op.x).unwrap_or(usize::MAX) + at * bytes;
-            let mut raw = [0; 8];
-            if place + bytes > view.len() {
-                let lane = cx.mask.trailing_zeros() as usize;
-                cx.worker.addresses[lane] = place as u64 + u64::from(window::PARAM_START);
-                let request = Request {
-                    which: 0,
-                    place: Place::Param,
-                    kind: Kind::Read,
-                    bytes: op.b,
-                    mask: cx.mask,
-                };
-                reach_lane(cx, op, request, lane);
-                continue;
-            }
-            view.copy_to(place, &mut raw[..bytes]);
-            let value = u64::from_le_bytes(raw);
-            let value = match bytes {
-                1 => extend::<1>(value, signed),
-                2 => extend::<2>(value, signed),
-                4 => extend::<4>(value, signed),
-                _ => value,
-            };
-            if bytes == 8 || op.aux & EXTENDED != 0 {
-                u64::store(&mut cx.warp.regs, *slot, cx.mask, &[value; 32]);
-            } else {
-                u32::store(&mut cx.warp.regs, *slot, cx.mask, &[value as u32; 32]);
             }
         }
         Flow::Next
