@@ -1,5 +1,7 @@
 //! One cluster of blocks, run to its end by one thread of the host.
 
+use std::collections::HashMap;
+
 use crate::device::Schedule;
 use crate::exec::barrier::{Barriers, Completed};
 use crate::exec::tally::Worker;
@@ -31,6 +33,10 @@ pub(crate) struct Block {
     /// A fence of at least device scope has run: atomic instructions after it release what went
     /// before.
     pub fenced: bool,
+    /// Warps that have run a fence of any scope.
+    pub fences: u32,
+    /// What was ordered before the atomic instructions that released it, by shared address.
+    pub published: HashMap<u64, Clock>,
     /// Lanes of each warp that still run.
     pub live: Vec<u32>,
     /// Lanes that each warp began with.
@@ -49,6 +55,8 @@ impl Block {
             barriers: Barriers::default(),
             released: [[0; 32]; 16],
             fenced: false,
+            fences: 0,
+            published: HashMap::new(),
             live: Vec::new(),
             begun: Vec::new(),
             cluster_phase: 0,
@@ -66,6 +74,8 @@ impl Block {
         self.barriers = Barriers::default();
         self.released = [[0; 32]; 16];
         self.fenced = false;
+        self.fences = 0;
+        self.published.clear();
         let threads = grid.threads_per_block();
         self.begun = (0..grid.warps_per_block())
             .map(|warp| u32::MAX >> (32 - (threads - warp * 32).min(32)))

@@ -69,6 +69,8 @@ pub(crate) struct Warp {
     pub rank: usize,
     /// Lanes that have not exited.
     pub live: u32,
+    /// Lanes that others have waited for in vain so far.
+    pub awaited: u32,
     pub fragments: Vec<Fragment>,
     /// The frame of the fragment that runs.
     pub frame: Option<Rc<Frame>>,
@@ -106,6 +108,7 @@ impl Warp {
             index,
             rank,
             live: 0,
+            awaited: 0,
             fragments: Vec::new(),
             frame: None,
             local: Storage::zeroed(0).expect("no bytes"),
@@ -119,6 +122,7 @@ impl Warp {
     /// Makes the warp ready to run `lanes` from the first instruction.
     pub(crate) fn start(&mut self, lanes: u32) {
         self.live = lanes;
+        self.awaited = 0;
         self.frame = None;
         self.paused = 0;
         self.copies.clear();

@@ -4,7 +4,7 @@ use crate::ast::{Instruction, Operand, Type};
 use crate::decode::Decoder;
 use crate::decode::form::{Form, LoadError};
 use crate::exec::barrier::Misuse;
-use crate::exec::collect::gather;
+use crate::exec::collect::gather_groups;
 use crate::exec::warp::State;
 use crate::exec::{Cx, Entry, Flow};
 use crate::lanes::Lane;
@@ -246,9 +246,8 @@ struct WarpSync;
 impl Handler for WarpSync {
     #[inline(always)]
     fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
-        let lane = cx.mask.trailing_zeros() as usize;
-        let members = u32::load(&cx.warp.regs, op.a)[lane];
-        if let Err(flow) = gather(cx, op, members) {
+        let members = u32::load(&cx.warp.regs, op.a);
+        if let Err(flow) = gather_groups(cx, op, &members) {
             return flow;
         }
         let warp = cx.warp.index;

@@ -10,7 +10,7 @@ use crate::exec::warp::{Frame, State};
 use crate::exec::{Cx, Flow};
 use crate::lanes::{Lane, lanes_of};
 use crate::memory::window;
-use crate::program::Op;
+use crate::program::{Op, Program};
 use crate::report::ViolationKind;
 use crate::simd::{Handler, Level};
 
@@ -37,6 +37,24 @@ pub(crate) fn exits(op: &Op, targets: &[Vec<u32>]) -> Exits {
     Exits {
         labels,
         falls_through: guarded || !op.ends_block,
+    }
+}
+
+/// Whether a lane of the kernel itself exits at once where it is, at op `pc`.
+pub(crate) fn exits_at(program: &Program, mut pc: u32) -> bool {
+    loop {
+        let Some(op) = program.ops.get(pc as usize) else {
+            return false;
+        };
+        // the first of these is a `Jump`
+        let jumps = op.class.is_none() && !op.ends_block || op.ends_block && op.x == BRANCH;
+        if op.guard != 0 || op.flip == 0 || jumps && op.aux <= pc {
+            return false;
+        }
+        if !jumps {
+            return op.ends_block && op.x == LEAVE;
+        }
+        pc = op.aux;
     }
 }
 

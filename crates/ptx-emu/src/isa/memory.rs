@@ -1,22 +1,24 @@
 //! `ld` and `st` (PTX ISA 9.7.9).
 
 use crate::access::{Pattern, Shape};
-use crate::ast::{Instruction, Type};
+use crate::ast::{Instruction, Operand, Type};
 use crate::decode::form::{Form, LoadError};
 use crate::decode::operand::wide;
-use crate::decode::{Decoder, NARROW_ADDRESS};
+use crate::decode::{Decoder, NARROW_ADDRESS, RELEASES};
 use crate::exec::access::{Kind, Place, Request, reach, reach_lane};
 use crate::exec::{Cx, Flow};
+use crate::isa::param::LoadParam;
 use crate::lanes::{Lane, lanes_of};
 use crate::memory::bytes::Bytes;
-use crate::memory::window;
 use crate::program::{Op, Traffic};
 use crate::simd::{Handler, Level};
 
 /// Bits of `Op::aux`: the place in the lowest three, then flags.
-const SIGNED: u32 = 8;
+pub(super) const SIGNED: u32 = 8;
 /// The registers have 64 bits and the elements fewer.
-const EXTENDED: u32 = 16;
+pub(super) const EXTENDED: u32 = 16;
+/// As strong as an atomic instruction.
+const STRONG: u32 = 32;
 
 /// The handler for elements of so many bytes, so many of them.
 macro_rules! op_for {
@@ -50,19 +52,25 @@ pub(crate) fn decode<'a>(
     }
     let constant = form.has("const");
     let place = place(&mut form);
+    let hinted = form.flag("L2::cache_hint");
     hints(&mut form);
-    if form
-        .choice(&["volatile", "relaxed", "acquire", "release", "mmio"])
-        .is_some()
-        && matches!(place, Place::Global | Place::Generic)
-    {
+    form.flag("mmio");
+    let strength = form.choice(if store {
+        &["volatile", "relaxed", "release"]
+    } else {
+        &["volatile", "relaxed", "acquire"]
+    });
+    if strength.is_some() && matches!(place, Place::Global | Place::Generic) {
         // another block may be what it looks at
         d.blocks_communicate();
     }
     let vector = form.vector();
     let ty = form.ty()?;
     form.done()?;
-    let [first, second] = d.operands(&form, instruction)?;
+    let operands = without_policy(d, &form, instruction, hinted)?;
+    let [first, second] = operands else {
+        return Err(form.operand(format!("{} operands", operands.len()), "2"));
+    };
     let (data, at) = if store {
         (second, first)
     } else {
@@ -91,6 +99,12 @@ pub(crate) fn decode<'a>(
             d.dst(&form, element, width)?
         });
     }
+    if strength.is_some() {
+        aux |= STRONG;
+    }
+    if strength == Some("release") {
+        aux |= RELEASES;
+    }
     if matches!(ty, Type::S8 | Type::S16 | Type::S32) {
         aux |= SIGNED;
     }
@@ -99,7 +113,7 @@ pub(crate) fn decode<'a>(
         if store {
             return Err(form.unsupported("writing a parameter of the kernel"));
         }
-        param_op(d, bytes * vector)
+        d.op::<LoadParam>()
     } else if store {
         op_for!(d, Store, bytes, vector)
     } else {
@@ -129,10 +143,6 @@ fn narrow(ty: Type) -> Type {
     if wide(ty) { Type::B64 } else { Type::B32 }
 }
 
-fn param_op(d: &Decoder<'_, '_>, _: usize) -> Op {
-    d.op::<LoadParam>()
-}
-
 /// The state space of an instruction; generic where none is named.
 pub(crate) fn place(form: &mut Form<'_>) -> Place {
     let names = [
@@ -155,6 +165,22 @@ pub(crate) fn place(form: &mut Form<'_>) -> Place {
     }
 }
 
+/// The operands without the cache policy, which comes last and changes no result.
+pub(crate) fn without_policy<'o, 'a>(
+    d: &mut Decoder<'_, 'a>,
+    form: &Form<'a>,
+    instruction: &'o Instruction<'a>,
+    hinted: bool,
+) -> Result<&'o [Operand<'a>], LoadError> {
+    match instruction.operands.as_slice() {
+        [operands @ .., policy] if hinted => {
+            d.src(form, policy, Type::B64)?;
+            Ok(operands)
+        }
+        operands => Ok(operands),
+    }
+}
+
 /// Takes modifiers that change no result: caches, prefetches, scopes of ordering.
 pub(crate) fn hints(form: &mut Form<'_>) {
     for name in ["nc", "weak"] {
@@ -167,7 +193,7 @@ pub(crate) fn hints(form: &mut Form<'_>) {
     form.drop_all("level::");
 }
 
-fn place_of(op: &Op) -> Place {
+pub(crate) fn place_of(op: &Op) -> Place {
     match op.aux & 7 {
         0 => Place::Global,
         1 => Place::Shared,
@@ -182,10 +208,31 @@ fn place_of(op: &Op) -> Place {
 pub(crate) fn read_lanes<const N: usize>(view: Bytes<'_>, at: usize, p: &Pattern) -> [[u8; N]; 32] {
     match p.shape {
         Shape::Uniform => [view.read::<N>(at); 32],
-        Shape::Unit | Shape::General => {
-            // inactive lanes read where the first active one does
-            std::array::from_fn(|lane| view.read::<N>(at.wrapping_add_signed(p.rel[lane] as isize)))
+        Shape::Unit if N == 4 => bytemuck::cast(view.read::<128>(at)),
+        // inactive lanes read where the first active one does
+        _ => view.gather::<N>(at, &p.rel, p.low, p.high),
+    }
+}
+
+/// Stores `N` bytes of each lane of a request.
+#[inline(always)]
+pub(crate) fn write_lanes<const N: usize>(
+    view: Bytes<'_>,
+    at: usize,
+    p: &Pattern,
+    data: &[[u8; N]; 32],
+) {
+    if p.shape == Shape::Unit {
+        if N == 4 {
+            let bytes: &[u8; 128] = data.as_flattened().first_chunk().expect("32 times 4");
+            view.write::<128>(at, *bytes);
+            return;
         }
+        for (lane, bytes) in data.iter().enumerate() {
+            view.write::<N>(at + lane * N, *bytes);
+        }
+    } else {
+        view.scatter::<N>(at, &p.rel, (p.low, p.high), p.mask, data);
     }
 }
 
@@ -204,7 +251,7 @@ fn element<const N: usize, const E: usize>(bytes: &[u8; N], at: usize) -> u64 {
     clippy::cast_sign_loss,
     reason = "sign extension of the low bytes"
 )]
-fn extend<const E: usize>(value: u64, signed: bool) -> u64 {
+pub(super) fn extend<const E: usize>(value: u64, signed: bool) -> u64 {
     match (signed, E) {
         (true, 1) => i64::from(value as i8) as u64,
         (true, 2) => i64::from(value as i16) as u64,
@@ -246,17 +293,20 @@ impl<const N: usize, const E: usize> Handler for Load<N, E> {
         let request = Request {
             which: 0,
             place: place_of(op),
-            kind: Kind::Read,
+            kind: if op.aux & STRONG == 0 {
+                Kind::Read
+            } else {
+                Kind::StrongRead
+            },
             bytes: N as u32,
             mask: cx.mask,
         };
-        let before = cx.worker.addresses;
         if let Some(reached) = reach::<L>(cx, op, request) {
             let view = cx.view(reached.memory);
             let data = read_lanes::<N>(view, reached.offset, cx.pattern(op, 0));
             put::<N, E>(cx, op, &data);
         } else {
-            cx.worker.addresses = before;
+            cx.address_lanes(op.a, op.aux & NARROW_ADDRESS != 0, op.x);
             let data = apart::<N>(cx, op, request);
             put::<N, E>(cx, op, &data);
         }
@@ -302,78 +352,24 @@ impl<const N: usize, const E: usize> Handler for Store<N, E> {
         let request = Request {
             which: 0,
             place: place_of(op),
-            kind: Kind::Write,
+            kind: if op.aux & STRONG == 0 {
+                Kind::Write
+            } else {
+                Kind::StrongWrite
+            },
             bytes: N as u32,
             mask: cx.mask,
         };
-        let before = cx.worker.addresses;
         if let Some(reached) = reach::<L>(cx, op, request) {
             let view = cx.view(reached.memory);
-            let pattern = cx.pattern(op, 0);
-            if pattern.shape == Shape::Unit {
-                for (lane, bytes) in data.iter().enumerate() {
-                    view.write::<N>(reached.offset + lane * N, *bytes);
-                }
-            } else {
-                for lane in lanes_of(request.mask) {
-                    let at = reached
-                        .offset
-                        .wrapping_add_signed(pattern.rel[lane] as isize);
-                    view.write::<N>(at, data[lane]);
-                }
-            }
+            write_lanes::<N>(view, reached.offset, cx.pattern(op, 0), &data);
         } else {
-            cx.worker.addresses = before;
+            cx.address_lanes(op.a, op.aux & NARROW_ADDRESS != 0, op.x);
             for lane in lanes_of(request.mask) {
                 if let Some(reached) = reach_lane(cx, op, request, lane) {
                     cx.view(reached.memory)
                         .write::<N>(reached.offset, data[lane]);
                 }
-            }
-        }
-        Flow::Next
-    }
-}
-
-/// `ld.param` of a kernel: the same bytes for every lane, at a place that is known.
-struct LoadParam;
-
-impl Handler for LoadParam {
-    #[inline(always)]
-    #[allow(clippy::cast_possible_truncation, reason = "32-bit registers")]
-    fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
-        let program = cx.grid.program;
-        let view = cx.grid.params.view();
-        let bytes = op.b as usize;
-        let signed = op.aux & SIGNED != 0;
-        for (at, slot) in program.list(op, op.c as usize).iter().enumerate() {
-            let place = usize::try_from(op.x).unwrap_or(usize::MAX) + at * bytes;
-            let mut raw = [0; 8];
-            if place + bytes > view.len() {
-                let lane = cx.mask.trailing_zeros() as usize;
-                cx.worker.addresses[lane] = place as u64 + u64::from(window::PARAM_START);
-                let request = Request {
-                    which: 0,
-                    place: Place::Param,
-                    kind: Kind::Read,
-                    bytes: op.b,
-                    mask: cx.mask,
-                };
-                reach_lane(cx, op, request, lane);
-                continue;
-            }
-            view.copy_to(place, &mut raw[..bytes]);
-            let value = u64::from_le_bytes(raw);
-            let value = match bytes {
-                1 => extend::<1>(value, signed),
-                2 => extend::<2>(value, signed),
-                4 => extend::<4>(value, signed),
-                _ => value,
-            };
-            if bytes == 8 || op.aux & EXTENDED != 0 {
-                u64::store(&mut cx.warp.regs, *slot, cx.mask, &[value; 32]);
-            } else {
-                u32::store(&mut cx.warp.regs, *slot, cx.mask, &[value as u32; 32]);
             }
         }
         Flow::Next

@@ -8,7 +8,8 @@
 //! Bounds of the check, none of which accuses an ordered program:
 //! - an access to a single byte of a half-word is not checked (neighbouring blocks may own its two bytes);
 //! - block numbers are kept modulo 32 766: two blocks that far apart count as one;
-//! - after a race on a word is reported, its history starts from the later access.
+//! - after a race on a word is reported, its history starts from the later access;
+//! - reads as strong as atomics are forgotten where other blocks read plainly.
 //!
 //! Memory: 2 bytes per byte for the states, 1/8 for values, 1/16 for sectors; only what was touched.
 
@@ -25,7 +26,7 @@ pub(crate) const EVERY_BLOCK: u32 = u32::MAX;
 const BLOCKS: u32 = 0x7ffe;
 /// Owner of a half-word: several blocks. 0 is nobody, others are a block number plus 1.
 const MANY: u64 = 0x7fff;
-/// Flag of a writer: all its writes were atomic.
+/// Flag of an owner: all its accesses were atomic.
 const ATOMIC: u64 = 0x8000;
 /// Puts an owner into both halves.
 const BOTH: u64 = 0x1_0001;
@@ -46,6 +47,7 @@ pub(crate) struct GlobalConflict {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Access {
     Read,
+    StrongRead,
     Write,
     Atomic,
 }
@@ -55,6 +57,16 @@ enum Access {
 struct Present {
     access: Access,
     me: u64,
+}
+
+impl Access {
+    fn atomic(self) -> bool {
+        matches!(self, Self::StrongRead | Self::Atomic)
+    }
+
+    fn writes(self) -> bool {
+        matches!(self, Self::Write | Self::Atomic)
+    }
 }
 
 /// Which bytes of an allocation hold a value, which sectors one launch touched, and which blocks accessed it.
@@ -156,6 +168,20 @@ impl GlobalShadow {
         };
         let access = Access::Read;
         self.access(base, p, Present { access, me }, quiet, easy, &ordered)
+    }
+
+    /// A read of `p` by `block` as strong as an atomic: it does not conflict with atomics.
+    pub(crate) fn strong_read(
+        &self,
+        base: u64,
+        p: &Pattern,
+        block: u32,
+        ordered: impl Fn(u32) -> bool,
+    ) -> Option<GlobalConflict> {
+        let me = owner(block);
+        let quiet = |state: u64| state == (me | ATOMIC) * BOTH || state == (MANY | ATOMIC) * BOTH;
+        let access = Access::StrongRead;
+        self.access(base, p, Present { access, me }, quiet, |_| 0, &ordered)
     }
 
     /// A write of `p` by `block`.
@@ -301,15 +327,17 @@ fn conflict(
         let block = if owner == MANY { EVERY_BLOCK } else { block };
         owner != 0 && owner != me && !ordered(block)
     };
-    let both_atomic = access == Access::Atomic && writer & ATOMIC != 0;
-    if !both_atomic && stranger(writer & !ATOMIC) {
-        let kind = match access {
-            Access::Read => RaceKind::ReadAfterWrite,
-            Access::Write | Access::Atomic => RaceKind::WriteAfterWrite,
+    let both_atomic = |owner: u64| access.atomic() && owner & ATOMIC != 0;
+    if !both_atomic(writer) && stranger(writer & !ATOMIC) {
+        let kind = if access.writes() {
+            RaceKind::WriteAfterWrite
+        } else {
+            RaceKind::ReadAfterWrite
         };
         return Some((kind, writer & !ATOMIC));
     }
-    (access != Access::Read && stranger(reader)).then_some((RaceKind::WriteAfterRead, reader))
+    let clash = access.writes() && !both_atomic(reader) && stranger(reader & !ATOMIC);
+    clash.then_some((RaceKind::WriteAfterRead, reader & !ATOMIC))
 }
 
 /// Readers and writer of a half-word after an access.
@@ -318,9 +346,13 @@ fn after(now: Present, reader: u64, writer: u64) -> (u64, u64) {
     match access {
         // Who conflicts with this read conflicts with the block's own write as well.
         Access::Read if writer == me => (reader, writer),
-        Access::Read if reader == 0 => (me, writer),
+        Access::Read if reader == 0 || reader & ATOMIC != 0 => (me, writer),
         Access::Read if reader == me => (me, writer),
         Access::Read => (MANY, writer),
+        Access::StrongRead if writer & !ATOMIC == me => (reader, writer),
+        Access::StrongRead if reader == 0 || reader == me | ATOMIC => (me | ATOMIC, writer),
+        Access::StrongRead if reader & ATOMIC != 0 => (MANY | ATOMIC, writer),
+        Access::StrongRead => (reader, writer),
         // Reads that are ordered before the write need not be kept; the block's own do no harm.
         Access::Write => (if reader == me { me } else { 0 }, me),
         Access::Atomic if writer & ATOMIC == 0 && writer == me => (reader, me),

@@ -124,7 +124,7 @@ impl Order {
 
     /// Orders all that was released into a clock before the present of `warp`.
     ///
-    /// A warp that acquires its own release counts as synchronised: the shadow keeps one read per warp and word
+    /// A warp that acquires its own release (also by way of others) counts as synchronised: the shadow keeps one read per warp and word
     /// and could not tell lanes that read before the release from lanes that read after it.
     pub(crate) fn acquire(&mut self, warp: u32, clock: &Clock) {
         let at = (warp & 31) as usize;

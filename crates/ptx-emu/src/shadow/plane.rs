@@ -22,11 +22,11 @@ use crate::access::{Cells, MANY};
 /// Last writes and last reads of an array of cells.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Plane {
-    /// Per cell: stamp, [`MANY`], [`ATOMIC`], [`PENDING`].
+    /// Per cell: stamp and flags (`MANY`, `ATOMIC`, `PENDING`).
     write: Vec<u32>,
     /// Per cell: warp (5 bits), lane (5), instruction (22) of the last write.
     name: Vec<u32>,
-    /// Per warp and cell: stamp, [`MANY`], lane of the last read.
+    /// Per warp and cell: stamp, `MANY`, lane of the last read.
     reads: Vec<u32>,
     /// From one warp's row of `reads` to the next.
     stride: usize,

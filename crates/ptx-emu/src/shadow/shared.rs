@@ -7,6 +7,9 @@
 //! Accesses that cover whole words are kept by word. Those that cover a part of a word (16-bit elements, mostly)
 //! are kept by byte in a second [`Plane`], made when the first one comes; every access is checked in both. So
 //! neighbours in one word never accuse each other.
+//!
+//! What stays unnoticed: an access that races with a write hidden behind a later, unordered atomic; and more than
+//! one race per request.
 
 use super::order::Order;
 use super::plane::Plane;
@@ -73,6 +76,27 @@ impl SharedShadow {
         }
         self.by_word.note_read(first, &p.cells, &now);
         found.map(in_words)
+    }
+
+    /// A read as strong as an atomic, by the lanes of `p`: it does not conflict with atomics. It is not kept, so
+    /// that no later write conflicts with it.
+    pub(crate) fn strong_read(
+        &mut self,
+        base: u64,
+        p: &Pattern,
+        who: Who,
+        order: &Order,
+    ) -> Findings {
+        let first = p.place(base, self.words)?;
+        let now = Present::new(who, order, ATOMIC);
+        let found = self.by_word.check_writes(first, &p.cells, &now);
+        let Some(by_byte) = self.by_byte.as_deref_mut() else {
+            return found.map(in_words);
+        };
+        found.map(in_words).or_else(|| match p.byte_cells.as_deref() {
+            Some(bytes) => by_byte.check_writes(first_byte(base, bytes)?, bytes, &now),
+            None => whole_words(by_byte, first, &p.cells, &now, false),
+        })
     }
 
     /// A write by the lanes of `p`.

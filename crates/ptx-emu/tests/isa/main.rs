@@ -1,9 +1,11 @@
 //! One tiny program per instruction form. Expected values are computed here, by code that shares
 //! nothing with the interpreter.
 
+mod atomic;
 mod case;
 mod conformance;
 mod control;
 #[path = "../driver/mod.rs"]
 mod driver;
+mod faults;
 mod values;
