@@ -40,21 +40,27 @@ fn word<T: AnyBitPattern>(regs: &Registers, slot: u32) -> [T; 32] {
     *lanes.first_chunk().expect("32 words of 4 bytes")
 }
 
-/// Writes the lanes of `mask`; the others keep what they have.
-#[inline(always)]
-fn select<T: Copy>(into: &mut [T; 32], mask: u32, value: &[T; 32]) {
-    if mask == u32::MAX {
-        *into = *value;
-    } else {
-        for lane in 0..32 {
-            into[lane] = if mask >> lane & 1 != 0 {
-                value[lane]
+/// Writes the lanes of `mask`; the others keep what they have. A blend of bits: a selection would
+/// become a branch per lane, and taking lanes out one by one for those keeps the compiler from
+/// computing them in vectors.
+macro_rules! blend {
+    ($name:ident, $word:ty) => {
+        #[inline(always)]
+        fn $name(into: &mut [$word; 32], mask: u32, value: &[$word; 32]) {
+            if mask == u32::MAX {
+                *into = *value;
             } else {
-                into[lane]
-            };
+                for lane in 0..32 {
+                    let keep = <$word>::from(mask >> lane & 1).wrapping_sub(1);
+                    into[lane] = into[lane] & keep | value[lane] & !keep;
+                }
+            }
         }
-    }
+    };
 }
+
+blend!(blend_words, u32);
+blend!(blend_double_words, u64);
 
 #[inline(always)]
 fn put_word<T: NoUninit + AnyBitPattern>(
@@ -63,12 +69,9 @@ fn put_word<T: NoUninit + AnyBitPattern>(
     mask: u32,
     value: &[T; 32],
 ) {
-    let lanes: &mut [T] = bytemuck::cast_slice_mut(&mut regs.slots[slot as usize].0);
-    select(
-        lanes.first_chunk_mut().expect("32 words of 4 bytes"),
-        mask,
-        value,
-    );
+    let value: &[u32] = bytemuck::cast_slice(value);
+    let value = value.first_chunk().expect("32 words of 4 bytes");
+    blend_words(&mut regs.slots[slot as usize].0, mask, value);
 }
 
 macro_rules! words {
@@ -98,8 +101,11 @@ macro_rules! double_words {
             #[inline(always)]
             fn store(regs: &mut Registers, slot: u32, mask: u32, value: &[Self; 32]) {
                 let at = slot as usize;
-                let lanes: &mut [$ty] = bytemuck::cast_slice_mut(&mut regs.slots[at..at + 2]);
-                select(lanes.first_chunk_mut().expect("32 words of 8 bytes"), mask, value);
+                let lanes: &mut [u64] = bytemuck::cast_slice_mut(&mut regs.slots[at..at + 2]);
+                let lanes = lanes.first_chunk_mut().expect("32 words of 8 bytes");
+                let value: &[u64] = bytemuck::cast_slice(value);
+                let value = value.first_chunk().expect("32 words of 8 bytes");
+                blend_double_words(lanes, mask, value);
             }
         }
     )*};
