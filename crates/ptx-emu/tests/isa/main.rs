@@ -2,7 +2,10 @@
 //! nothing with the interpreter.
 
 mod atomic;
+mod barrier;
 mod case;
 mod control;
 mod faults;
+mod fence;
 mod values;
+mod warp;
