@@ -3,6 +3,7 @@
 
 mod atomic;
 mod barrier;
+mod calls;
 mod case;
 mod control;
 mod faults;
