@@ -100,6 +100,7 @@ impl<'m, 'a> Decoder<'m, 'a> {
         self.scopes = vec![HashMap::new()];
         self.labels.clear();
         self.targets.clear();
+        self.carry = None;
         self.source = None;
         if entry {
             for param in &function.params {

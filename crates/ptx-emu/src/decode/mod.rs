@@ -112,6 +112,8 @@ pub(crate) struct Decoder<'m, 'a> {
     statement: u32,
     class: Class,
     flops: u32,
+    /// Predicate that holds the carry of the function being decoded, once it has one.
+    carry: Option<u32>,
 }
 
 impl<'m, 'a> Decoder<'m, 'a> {
@@ -153,6 +155,7 @@ impl<'m, 'a> Decoder<'m, 'a> {
             statement: 0,
             class: Class::Control,
             flops: 0,
+            carry: None,
         }
     }
 
@@ -212,6 +215,14 @@ impl<'m, 'a> Decoder<'m, 'a> {
     pub(crate) fn new_pred(&mut self) -> u32 {
         self.program.preds += 1;
         self.program.preds - 1
+    }
+
+    /// The predicate with the carry flag of the function (`CC.CF`).
+    pub(crate) fn carry(&mut self) -> u32 {
+        if self.carry.is_none() {
+            self.carry = Some(self.new_pred());
+        }
+        self.carry.unwrap_or(0)
     }
 
     /// Blocks of this kernel wait for or count on each other.

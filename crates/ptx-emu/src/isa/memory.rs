@@ -208,10 +208,31 @@ pub(crate) fn place_of(op: &Op) -> Place {
 pub(crate) fn read_lanes<const N: usize>(view: Bytes<'_>, at: usize, p: &Pattern) -> [[u8; N]; 32] {
     match p.shape {
         Shape::Uniform => [view.read::<N>(at); 32],
-        Shape::Unit | Shape::General => {
-            // inactive lanes read where the first active one does
-            std::array::from_fn(|lane| view.read::<N>(at.wrapping_add_signed(p.rel[lane] as isize)))
+        Shape::Unit if N == 4 => bytemuck::cast(view.read::<128>(at)),
+        // inactive lanes read where the first active one does
+        _ => view.gather::<N>(at, &p.rel, p.low, p.high),
+    }
+}
+
+/// Stores `N` bytes of each lane of a request.
+#[inline(always)]
+pub(crate) fn write_lanes<const N: usize>(
+    view: Bytes<'_>,
+    at: usize,
+    p: &Pattern,
+    data: &[[u8; N]; 32],
+) {
+    if p.shape == Shape::Unit {
+        if N == 4 {
+            let bytes: &[u8; 128] = data.as_flattened().first_chunk().expect("32 times 4");
+            view.write::<128>(at, *bytes);
+            return;
         }
+        for (lane, bytes) in data.iter().enumerate() {
+            view.write::<N>(at + lane * N, *bytes);
+        }
+    } else {
+        view.scatter::<N>(at, &p.rel, (p.low, p.high), p.mask, data);
     }
 }
 
@@ -280,13 +301,12 @@ impl<const N: usize, const E: usize> Handler for Load<N, E> {
             bytes: N as u32,
             mask: cx.mask,
         };
-        let before = cx.worker.addresses;
         if let Some(reached) = reach::<L>(cx, op, request) {
             let view = cx.view(reached.memory);
             let data = read_lanes::<N>(view, reached.offset, cx.pattern(op, 0));
             put::<N, E>(cx, op, &data);
         } else {
-            cx.worker.addresses = before;
+            cx.address_lanes(op.a, op.aux & NARROW_ADDRESS != 0, op.x);
             let data = apart::<N>(cx, op, request);
             put::<N, E>(cx, op, &data);
         }
@@ -340,24 +360,11 @@ impl<const N: usize, const E: usize> Handler for Store<N, E> {
             bytes: N as u32,
             mask: cx.mask,
         };
-        let before = cx.worker.addresses;
         if let Some(reached) = reach::<L>(cx, op, request) {
             let view = cx.view(reached.memory);
-            let pattern = cx.pattern(op, 0);
-            if pattern.shape == Shape::Unit {
-                for (lane, bytes) in data.iter().enumerate() {
-                    view.write::<N>(reached.offset + lane * N, *bytes);
-                }
-            } else {
-                for lane in lanes_of(request.mask) {
-                    let at = reached
-                        .offset
-                        .wrapping_add_signed(pattern.rel[lane] as isize);
-                    view.write::<N>(at, data[lane]);
-                }
-            }
+            write_lanes::<N>(view, reached.offset, cx.pattern(op, 0), &data);
         } else {
-            cx.worker.addresses = before;
+            cx.address_lanes(op.a, op.aux & NARROW_ADDRESS != 0, op.x);
             for lane in lanes_of(request.mask) {
                 if let Some(reached) = reach_lane(cx, op, request, lane) {
                     cx.view(reached.memory)

@@ -23,6 +23,7 @@ pub(crate) mod mbarrier;
 pub(crate) mod memory;
 mod mma;
 mod moves;
+mod operands;
 mod param;
 mod single;
 mod special;

@@ -34,7 +34,7 @@ pub fn of_block(
     program(name, ptx, Launch::linear(1, threads), vec![], expected)
 }
 
-fn cases() -> Vec<Case> {
+pub fn cases() -> Vec<Case> {
     vec![
         of_threads(
             "two ways that meet",

@@ -5,7 +5,10 @@ mod atomic;
 mod barrier;
 mod calls;
 mod case;
+mod conformance;
 mod control;
+#[path = "../driver/mod.rs"]
+mod driver;
 mod faults;
 mod fence;
 mod values;
