@@ -2,6 +2,8 @@
 //! nothing with the interpreter.
 
 mod atomic;
+mod barrier;
+mod calls;
 mod carry;
 mod case;
 mod compare;
@@ -10,6 +12,7 @@ mod control;
 #[path = "../driver/mod.rs"]
 mod driver;
 mod faults;
+mod fence;
 mod integer;
 mod logic;
 mod memory;
@@ -17,3 +20,4 @@ mod moves;
 mod refused;
 mod select;
 mod values;
+mod warp;
