@@ -309,7 +309,7 @@ fn addressing() -> Vec<Case> {
             "negative displacement and mirrored lanes",
             8,
             "b32",
-            "add.u64 %x2, %x2, 8;\nld.global.u32 %v0, [%x2+-4];\nld.global.u32 %v1, [%x2-8];\n\
+            "add.u64 %x2, %x2, 8;\nld.global.u32 %v0, [%x2+-4];\nld.global.u32 %v1, [%x2+-8];\n\
              xor.b64 %x5, %x5, 504;\nadd.u64 %x1, %x1, %x5;\nst.global.v2.u32 [%x1], {%v0, %v1};",
             each(&|t| [word(63 - t, 1), word(63 - t, 0)].concat()),
         ),
