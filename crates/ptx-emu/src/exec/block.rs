@@ -154,7 +154,7 @@ impl Cluster {
             warp.regs.preds.fill(0);
             fill_constants(grid, warp, block.index);
             warp.start(block.begun[warp.index as usize]);
-            warp.local_written.reset(warp.local_bytes as usize * 32);
+            warp.local_written.reset(warp.local_stride() as usize * 32);
         }
         worker.blocks += self.blocks.len() as u64;
         worker.acquired.next_block(self.blocks[0].number());

@@ -62,7 +62,7 @@ fn each_form_that_does_not_exist_is_refused() {
         ("setp.equ.u32 %p1, %r1, %r2;", "`.equ`"),
         ("setp.eq.ftz.f64 %p1, %x1, %x2;", "`.ftz`"),
         ("setp.eq.ftz.bf16 %p1, %h1, %h2;", "`.ftz`"),
-        ("setp.eq.f16 %p1|%p2, %h1, %h2;", "`p|q`"),
+        ("setp.eq.f16 %p1|%p2, %h1, %h2;", "a predicate register"),
         ("setp.eq.f16x2 %p1, %r1, %r2;", "`p|q`"),
         ("setp.eq.and.u32 %p1, %r1, %r2;", "3 operands"),
         ("setp.eq.u32 %p1, %r1, %r2, %p2;", "4 operands"),
