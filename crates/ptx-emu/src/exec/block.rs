@@ -309,7 +309,7 @@ fn fill_constants(grid: &Grid<'_>, warp: &mut Warp, block: [u32; 3]) {
         crate::lanes::Lane::store(&mut warp.regs, *slot, u32::MAX, &both);
     }
     // The frame of the kernel itself begins where local memory does.
-    let frame = [window::LOCAL + u64::from(window::LOCAL_START); 32];
+    let frame = [u64::from(window::LOCAL_START); 32];
     let slot = grid.program.functions[0].frame;
     crate::lanes::Lane::store(&mut warp.regs, slot, u32::MAX, &frame);
 }

@@ -51,7 +51,7 @@ pub(crate) fn decode<'a>(
         return Err(form.unsupported("asynchronous stores"));
     }
     let constant = form.has("const");
-    let place = place(&mut form);
+    let mut place = place_named(&mut form);
     let hinted = form.flag("L2::cache_hint");
     hints(&mut form);
     form.flag("mmio");
@@ -77,6 +77,14 @@ pub(crate) fn decode<'a>(
         (first, second)
     };
     let address = d.address(&form, at)?;
+    if address.param && place != Place::Param {
+        return Err(form.operand("a parameter of the kernel", "an address in its space"));
+    }
+    // arguments and results of calls, in the frame of the function
+    let passing = place == Place::Param && d.local(at).is_some();
+    if passing {
+        place = Place::Local;
+    }
     let elements = d.elements(&form, data, vector)?;
     if ty == Type::Pred || ty == Type::B128 || ty.bytes() as usize * vector > 32 {
         return Err(form.unsupported("its type or the number of elements"));
@@ -120,7 +128,8 @@ pub(crate) fn decode<'a>(
         op_for!(d, Load, bytes, vector)
     };
     op.traffic = match () {
-        () if address.param => Traffic::Param,
+        () if address.param || passing && !store => Traffic::Param,
+        () if passing => Traffic::None,
         () if constant => Traffic::Const,
         () if store => Traffic::Store,
         () => Traffic::Load,
@@ -144,7 +153,7 @@ fn narrow(ty: Type) -> Type {
 }
 
 /// The state space of an instruction; generic where none is named.
-pub(crate) fn place(form: &mut Form<'_>) -> Place {
+pub(crate) fn place_named(form: &mut Form<'_>) -> Place {
     let names = [
         "global",
         "const",

@@ -11,5 +11,6 @@ mod control;
 mod driver;
 mod faults;
 mod fence;
+mod hints;
 mod values;
 mod warp;
