@@ -79,6 +79,8 @@ pub(crate) enum Constant {
     Global(u32, i64),
     /// Offset of dynamic shared memory in the shared window, plus an offset; 64 bits.
     DynamicShared(i64),
+    /// The same in 32 bits.
+    DynamicShared32(i64),
     /// A special register.
     Special(Special),
 }

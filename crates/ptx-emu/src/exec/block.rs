@@ -154,7 +154,7 @@ impl Cluster {
             warp.regs.preds.fill(0);
             fill_constants(grid, warp, block.index);
             warp.start(block.begun[warp.index as usize]);
-            warp.local_written.reset(warp.local_bytes as usize * 32);
+            warp.local_written.reset(warp.local_stride() as usize * 32);
         }
         worker.blocks += self.blocks.len() as u64;
         worker.acquired.next_block(self.blocks[0].number());
@@ -295,6 +295,11 @@ fn fill_constants(grid: &Grid<'_>, warp: &mut Warp, block: [u32; 3]) {
             Constant::Special(special) => {
                 let lane = |lane| special_value(grid, warp.index, block, *special, lane);
                 warp.regs.slots[at] = Lanes(std::array::from_fn(lane));
+                continue;
+            }
+            Constant::DynamicShared32(offset) => {
+                let address = i64::from(grid.dynamic_start).wrapping_add(*offset);
+                warp.regs.slots[at] = Lanes([address as u32; 32]);
                 continue;
             }
             Constant::Double(double) => *double,

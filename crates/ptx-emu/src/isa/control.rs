@@ -240,7 +240,7 @@ impl Handler for Jump {
     #[inline(always)]
     fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
         cx.pc = op.aux;
-        Flow::Next
+        Flow::Jump
     }
 }
 
@@ -252,7 +252,7 @@ impl Handler for Branch {
         let stay = cx.active & !cx.mask;
         if stay == 0 {
             cx.pc = op.aux;
-            return Flow::Next;
+            return Flow::Jump;
         }
         cx.worker.tallies[op.index as usize].divergent += 1;
         leave(cx, cx.pc, stay);
@@ -455,7 +455,9 @@ fn arguments<'p>(program: &'p crate::program::Program, op: &Op) -> (&'p [u32], &
 fn frame_offsets(cx: &Cx<'_>, op: &Op) -> [u32; 32] {
     let frame = cx.grid.program.functions[op.b as usize].frame;
     u64::load(&cx.warp.regs, frame)
-        .map(|at| u32::try_from(at & 0xffff_ffff).unwrap_or(0) - window::LOCAL_START)
+        .map(|at| u32::try_from(at & 0xffff_ffff).unwrap_or(0))
+        // lanes that are not in the function have none
+        .map(|at| at.wrapping_sub(window::LOCAL_START))
 }
 
 /// Copies variables of each lane from the caller's frame to one at `base`.
@@ -476,7 +478,7 @@ fn copy(
 
 fn move_local(cx: &mut Cx<'_>, lane: usize, from: u32, into: u32, bytes: u32) {
     let warp = &mut *cx.warp;
-    let start = lane * warp.local_bytes as usize;
+    let start = lane * warp.local_stride() as usize;
     let (from, into, bytes) = (start + from as usize, start + into as usize, bytes as usize);
     let end = start + warp.local_bytes as usize;
     if from + bytes > end || into + bytes > end {

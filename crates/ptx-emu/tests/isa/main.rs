@@ -4,13 +4,23 @@
 mod atomic;
 mod barrier;
 mod calls;
+mod carry;
 mod case;
+mod compare;
 mod conformance;
 mod control;
 #[path = "../driver/mod.rs"]
 mod driver;
 mod faults;
 mod fence;
+mod fields;
 mod hints;
+mod integer;
+mod logic;
+mod memory;
+mod moves;
+mod refused;
+mod select;
 mod values;
+mod variables;
 mod warp;
