@@ -69,8 +69,11 @@ pub(crate) struct Warp {
     pub rank: usize,
     /// Lanes that have not exited.
     pub live: u32,
-    /// Lanes that others have waited for in vain so far.
-    pub awaited: u32,
+    /// Lanes that left the others for the end of the kernel, and for nothing else.
+    pub leaving: u32,
+    /// Lanes that left the others for something else, and have exited. They have passed by what
+    /// the others are still to run together.
+    pub passed: u32,
     pub fragments: Vec<Fragment>,
     /// The frame of the fragment that runs.
     pub frame: Option<Rc<Frame>>,
@@ -108,7 +111,8 @@ impl Warp {
             index,
             rank,
             live: 0,
-            awaited: 0,
+            leaving: 0,
+            passed: 0,
             fragments: Vec::new(),
             frame: None,
             local: Storage::zeroed(0).expect("no bytes"),
@@ -122,7 +126,8 @@ impl Warp {
     /// Makes the warp ready to run `lanes` from the first instruction.
     pub(crate) fn start(&mut self, lanes: u32) {
         self.live = lanes;
-        self.awaited = 0;
+        self.leaving = 0;
+        self.passed = 0;
         self.frame = None;
         self.paused = 0;
         self.copies.clear();

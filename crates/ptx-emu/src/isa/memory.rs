@@ -84,6 +84,9 @@ pub(crate) fn decode<'a>(
         }
     };
     let address = d.address(&form, at)?;
+    if address.param && place != Place::Param {
+        return Err(form.operand("a parameter of the kernel", "an address in its space"));
+    }
     let parameter = place == Place::Param;
     if parameter && !address.param && !of_kernel && (d.local(at).is_some() || !d.in_kernel()) {
         // those of functions lie in the frame

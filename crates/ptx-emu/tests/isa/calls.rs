@@ -159,6 +159,21 @@ fn divergent() -> Vec<Case> {
             |t| if t == 0 { 78 } else { t.ilog2() + 1 },
         ),
         case(
+            "local variables by address: their own, and the caller's",
+            ".func (.param .b32 out) sum(.param .b64 in) {\n\
+             .local .align 8 .b8 depot[16]; .reg .b64 %SP; .reg .b64 %SPL; .reg .b32 %r<5>;\n\
+             .reg .b64 %x<3>; mov.u64 %SPL, depot; cvta.local.u64 %SP, %SPL;\n\
+             ld.param.u64 %x1, [in]; ld.u32 %r1, [%x1]; ld.u32 %r2, [%x1+4];\n\
+             st.u32 [%SP+8], %r1; st.local.u32 [%SPL+12], %r2; ld.local.v2.u32 {%r3, %r4}, [depot+8];\n\
+             add.u32 %r3, %r3, %r4; st.param.b32 [out], %r3; ret;\n}\n",
+            ".local .align 8 .b8 depot[8]; .reg .b64 %SP; .reg .b64 %SPL;\n\
+             mov.u64 %SPL, depot; cvta.local.u64 %SP, %SPL; st.local.u32 [%SPL], %r0;\n\
+             st.u32 [%SP+4], 500;\n\
+             { .param .b64 a; .param .b32 r; st.param.b64 [a], %SP; call (r), sum, (a);\n\
+             ld.param.b32 %r9, [r]; }\nld.local.u32 %r1, [depot]; add.u32 %r9, %r9, %r1;",
+            |t| 500 + 2 * t,
+        ),
+        case(
             "exit from within a function",
             ".func quit(.param .b32 in) {\n.reg .b32 %r<2>; .reg .pred %p<2>;\n\
              ld.param.u32 %r1, [in]; setp.gt.u32 %p1, %r1, 9; @%p1 exit; ret;\n}\n",

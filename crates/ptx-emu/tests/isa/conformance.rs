@@ -5,7 +5,15 @@ use crate::driver::{Gpu, Value};
 
 /// All programs.
 fn all() -> Vec<Case> {
-    [crate::control::cases]
+    [
+        crate::atomic::cases,
+        crate::barrier::cases,
+        crate::calls::cases,
+        crate::control::cases,
+        crate::fence::cases,
+        crate::hints::cases,
+        crate::warp::cases,
+    ]
         .iter()
         .flat_map(|cases| cases())
         .collect()

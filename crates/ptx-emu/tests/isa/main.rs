@@ -14,6 +14,7 @@ mod driver;
 mod faults;
 mod fence;
 mod fields;
+mod hints;
 mod integer;
 mod logic;
 mod memory;
