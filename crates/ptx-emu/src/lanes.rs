@@ -123,7 +123,12 @@ macro_rules! halves {
                 reason = "the low half of the slot"
             )]
             fn load(regs: &Registers, slot: u32) -> [Self; 32] {
-                word::<u32>(regs, slot).map(|x| x as $ty)
+                // A loop: `map` may leave the lanes to be computed one by one.
+                let mut value = [0; 32];
+                for (value, x) in value.iter_mut().zip(word::<u32>(regs, slot)) {
+                    *value = x as $ty;
+                }
+                value
             }
             #[inline(always)]
             #[allow(
@@ -134,7 +139,11 @@ macro_rules! halves {
                 reason = "zero-extension of the bits"
             )]
             fn store(regs: &mut Registers, slot: u32, mask: u32, value: &[Self; 32]) {
-                put_word(regs, slot, mask, &value.map(|x| u32::from(x as $unsigned)));
+                let mut words = [0_u32; 32];
+                for (word, x) in words.iter_mut().zip(value) {
+                    *word = u32::from(*x as $unsigned);
+                }
+                put_word(regs, slot, mask, &words);
             }
         }
     )*};

@@ -7,7 +7,7 @@ use crate::decode::Decoder;
 use crate::decode::form::{Form, LoadError};
 use crate::exec::{Cx, Flow};
 use crate::lanes::Lane;
-use crate::num::{bf16, f16, packed};
+use crate::num::{self, packed};
 use crate::program::Op;
 use crate::simd::{Handler, Level};
 
@@ -50,10 +50,10 @@ pub(crate) fn decode<'a>(
     }
     form.done()?;
     let mut op = match ty {
-        Type::F16 => op_of::<F16, One>(d, name, nan, signs[0]),
-        Type::F16x2 => op_of::<F16, Two>(d, name, nan, signs[0]),
-        Type::Bf16 => op_of::<Bf16, One>(d, name, nan, signs[0]),
-        Type::Bf16x2 => op_of::<Bf16, Two>(d, name, nan, signs[0]),
+        Type::F16 => op_of::<F16>(d, name, nan, signs[0]),
+        Type::F16x2 => op_of::<F16x2>(d, name, nan, signs[0]),
+        Type::Bf16 => op_of::<Bf16>(d, name, nan, signs[0]),
+        Type::Bf16x2 => op_of::<Bf16x2>(d, name, nan, signs[0]),
         _ => None,
     }
     .ok_or_else(|| form.unsupported("it does not exist for this type"))?;
@@ -102,133 +102,87 @@ fn register<'a>(
 }
 
 /// The op of an instruction, if there is one of this name.
-fn op_of<H: Half, W: Width>(
+fn op_of<H: Half>(
     d: &Decoder<'_, '_>,
     name: &str,
     nan: bool,
     signs: bool,
 ) -> Option<Op> {
     Some(match (name, nan, signs) {
-        ("add", ..) => d.op::<Binary<H, W, Add>>(),
-        ("sub", ..) => d.op::<Binary<H, W, Sub>>(),
-        ("mul", ..) => d.op::<Binary<H, W, Mul>>(),
-        ("fma", ..) => d.op::<Fma<H, W>>(),
-        ("abs", ..) => d.op::<Unary<H, W, Abs>>(),
-        ("neg", ..) => d.op::<Unary<H, W, Neg>>(),
-        ("min", false, false) => d.op::<Binary<H, W, Min>>(),
-        ("min", true, false) => d.op::<Binary<H, W, MinNan>>(),
-        ("min", false, true) => d.op::<Binary<H, W, Signs<Min>>>(),
-        ("min", true, true) => d.op::<Binary<H, W, Signs<MinNan>>>(),
-        ("max", false, false) => d.op::<Binary<H, W, Max>>(),
-        ("max", true, false) => d.op::<Binary<H, W, MaxNan>>(),
-        ("max", false, true) => d.op::<Binary<H, W, Signs<Max>>>(),
-        ("max", true, true) => d.op::<Binary<H, W, Signs<MaxNan>>>(),
+        ("add", ..) => d.op::<Binary<H, Add>>(),
+        ("sub", ..) => d.op::<Binary<H, Sub>>(),
+        ("mul", ..) => d.op::<Binary<H, Mul>>(),
+        ("fma", ..) => d.op::<Fma<H>>(),
+        ("abs", ..) => d.op::<Unary<H, Abs>>(),
+        ("neg", ..) => d.op::<Unary<H, Neg>>(),
+        ("min", false, false) => d.op::<Binary<H, Min>>(),
+        ("min", true, false) => d.op::<Binary<H, MinNan>>(),
+        ("min", false, true) => d.op::<Binary<H, Signs<Min>>>(),
+        ("min", true, true) => d.op::<Binary<H, Signs<MinNan>>>(),
+        ("max", false, false) => d.op::<Binary<H, Max>>(),
+        ("max", true, false) => d.op::<Binary<H, MaxNan>>(),
+        ("max", false, true) => d.op::<Binary<H, Signs<Max>>>(),
+        ("max", true, true) => d.op::<Binary<H, Signs<MaxNan>>>(),
         _ => return None,
     })
 }
 
-/// A format of 16 bits.
+/// A format: one value, or a pair.
 trait Half {
-    fn add(a: u16, b: u16) -> u16;
-    fn sub(a: u16, b: u16) -> u16;
-    fn mul(a: u16, b: u16) -> u16;
-    fn fma(a: u16, b: u16, c: u16) -> u16;
-    fn abs(a: u16) -> u16;
-    fn neg(a: u16) -> u16;
-    fn min(a: u16, b: u16) -> u16;
-    fn max(a: u16, b: u16) -> u16;
-    fn min_nan(a: u16, b: u16) -> u16;
-    fn max_nan(a: u16, b: u16) -> u16;
-    fn xorsign_abs(a: u16, b: u16, f: impl Fn(u16, u16) -> u16) -> u16;
-    fn relu(a: u16) -> u16;
+    type Word: Lane;
+    fn add(a: Self::Word, b: Self::Word) -> Self::Word;
+    fn sub(a: Self::Word, b: Self::Word) -> Self::Word;
+    fn mul(a: Self::Word, b: Self::Word) -> Self::Word;
+    fn fma(a: Self::Word, b: Self::Word, c: Self::Word) -> Self::Word;
+    fn abs(a: Self::Word) -> Self::Word;
+    fn neg(a: Self::Word) -> Self::Word;
+    fn min(a: Self::Word, b: Self::Word) -> Self::Word;
+    fn max(a: Self::Word, b: Self::Word) -> Self::Word;
+    fn min_nan(a: Self::Word, b: Self::Word) -> Self::Word;
+    fn max_nan(a: Self::Word, b: Self::Word) -> Self::Word;
+    fn xorsign(r: Self::Word, a: Self::Word, b: Self::Word) -> Self::Word;
+    fn relu(a: Self::Word) -> Self::Word;
     /// `.ftz` and `.sat`, which only f16 has.
-    fn ftz(a: u16) -> u16;
-    fn sat(a: u16) -> u16;
+    fn ftz(a: Self::Word) -> Self::Word;
+    fn sat(a: Self::Word) -> Self::Word;
 }
 
 macro_rules! half {
-    ($name:ident, $module:ident, $sat:expr) => {
+    ($name:ident: $word:ty, $($module:ident)::+, |$x:ident| $sat:expr) => {
+        half! { @impl $name, $word, ($($module)::+),
+            add(a, b) sub(a, b) mul(a, b) fma(a, b, c) abs(a) neg(a) min(a, b) max(a, b)
+            min_nan(a, b) max_nan(a, b) xorsign(r, a, b) relu(a) ftz(a);
+            |$x| $sat
+        }
+    };
+    (@impl $name:ident, $word:ty, $module:tt, $($f:ident($($a:ident),*))*; |$x:ident| $sat:expr) => {
         struct $name;
 
-        half! { @impl $name, $module, $sat,
-            add(a, b) sub(a, b) mul(a, b) fma(a, b, c) abs(a) neg(a) min(a, b) max(a, b)
-            min_nan(a, b) max_nan(a, b) relu(a) ftz(a)
-        }
-    };
-    (@impl $name:ident, $module:ident, $sat:expr, $($f:ident($($x:ident),*))*) => {
         impl Half for $name {
-            $(
-                #[inline(always)]
-                fn $f($($x: u16),*) -> u16 {
-                    $module::$f($($x),*)
-                }
-            )*
+            type Word = $word;
+            $(half! { @function $word, $module, $f($($a),*) })*
             #[inline(always)]
-            fn xorsign_abs(a: u16, b: u16, f: impl Fn(u16, u16) -> u16) -> u16 {
-                $module::xorsign_abs(a, b, f)
+            fn sat($x: $word) -> $word {
+                $sat
             }
-            #[inline(always)]
-            fn sat(a: u16) -> u16 {
-                $sat(a)
-            }
+        }
+    };
+    (@function $word:ty, ($($module:ident)::+), $f:ident($($a:ident),*)) => {
+        #[inline(always)]
+        fn $f($($a: $word),*) -> $word {
+            $($module)::+::$f($($a),*)
         }
     };
 }
 
-half!(F16, f16, f16::sat);
-half!(Bf16, bf16, |a| a);
-
-/// One value in a register, or two.
-trait Width {
-    type Word: Lane;
-    fn one(a: Self::Word, f: impl Fn(u16) -> u16) -> Self::Word;
-    fn two(a: Self::Word, b: Self::Word, f: impl Fn(u16, u16) -> u16) -> Self::Word;
-    fn three(
-        a: Self::Word,
-        b: Self::Word,
-        c: Self::Word,
-        f: impl Fn(u16, u16, u16) -> u16,
-    ) -> Self::Word;
-}
-
-struct One;
-struct Two;
-
-impl Width for One {
-    type Word = u16;
-    #[inline(always)]
-    fn one(a: u16, f: impl Fn(u16) -> u16) -> u16 {
-        f(a)
-    }
-    #[inline(always)]
-    fn two(a: u16, b: u16, f: impl Fn(u16, u16) -> u16) -> u16 {
-        f(a, b)
-    }
-    #[inline(always)]
-    fn three(a: u16, b: u16, c: u16, f: impl Fn(u16, u16, u16) -> u16) -> u16 {
-        f(a, b, c)
-    }
-}
-
-impl Width for Two {
-    type Word = u32;
-    #[inline(always)]
-    fn one(a: u32, f: impl Fn(u16) -> u16) -> u32 {
-        packed::map(a, f)
-    }
-    #[inline(always)]
-    fn two(a: u32, b: u32, f: impl Fn(u16, u16) -> u16) -> u32 {
-        packed::map2(a, b, f)
-    }
-    #[inline(always)]
-    fn three(a: u32, b: u32, c: u32, f: impl Fn(u16, u16, u16) -> u16) -> u32 {
-        packed::map3(a, b, c, f)
-    }
-}
+half!(F16: u16, num::f16, |a| num::f16::sat(a));
+half!(Bf16: u16, num::bf16, |a| a);
+half!(F16x2: u32, packed::f16x2, |a| packed::f16x2::sat(a));
+half!(Bf16x2: u32, packed::bf16x2, |a| a);
 
 /// An operation on two values.
 trait Operation {
-    fn apply<H: Half>(a: u16, b: u16) -> u16;
+    fn apply<H: Half>(a: H::Word, b: H::Word) -> H::Word;
 }
 
 macro_rules! operations {
@@ -237,7 +191,7 @@ macro_rules! operations {
 
         impl Operation for $name {
             #[inline(always)]
-            fn apply<H: Half>(a: u16, b: u16) -> u16 {
+            fn apply<H: Half>(a: H::Word, b: H::Word) -> H::Word {
                 H::$f(a, b)
             }
         }
@@ -251,14 +205,14 @@ struct Signs<O>(PhantomData<O>);
 
 impl<O: Operation> Operation for Signs<O> {
     #[inline(always)]
-    fn apply<H: Half>(a: u16, b: u16) -> u16 {
-        H::xorsign_abs(a, b, O::apply::<H>)
+    fn apply<H: Half>(a: H::Word, b: H::Word) -> H::Word {
+        H::xorsign(O::apply::<H>(H::abs(a), H::abs(b)), a, b)
     }
 }
 
 /// An operation on one value.
 trait Change {
-    fn apply<H: Half>(a: u16) -> u16;
+    fn apply<H: Half>(a: H::Word) -> H::Word;
 }
 
 struct Abs;
@@ -266,79 +220,92 @@ struct Neg;
 
 impl Change for Abs {
     #[inline(always)]
-    fn apply<H: Half>(a: u16) -> u16 {
+    fn apply<H: Half>(a: H::Word) -> H::Word {
         H::abs(a)
     }
 }
 
 impl Change for Neg {
     #[inline(always)]
-    fn apply<H: Half>(a: u16) -> u16 {
+    fn apply<H: Half>(a: H::Word) -> H::Word {
         H::neg(a)
     }
 }
 
 /// A source, flushed if `.ftz` says so.
 #[inline(always)]
-fn load<H: Half, W: Width>(cx: &Cx<'_>, op: &Op, slot: u32) -> [W::Word; 32] {
-    let value = W::Word::load(&cx.warp.regs, slot);
+fn load<H: Half>(cx: &Cx<'_>, op: &Op, slot: u32) -> [H::Word; 32] {
+    let mut value = H::Word::load(&cx.warp.regs, slot);
     if op.aux & FTZ != 0 {
-        value.map(|x| W::one(x, H::ftz))
-    } else {
-        value
+        for x in &mut value {
+            *x = H::ftz(*x);
+        }
     }
+    value
 }
 
 /// Writes the result after what the modifiers ask for.
 #[inline(always)]
-fn store<H: Half, W: Width>(cx: &mut Cx<'_>, op: &Op, mut value: [W::Word; 32]) {
+fn store<H: Half>(cx: &mut Cx<'_>, op: &Op, mut value: [H::Word; 32]) {
     if op.aux & FTZ != 0 {
-        value = value.map(|x| W::one(x, H::ftz));
+        for x in &mut value {
+            *x = H::ftz(*x);
+        }
     }
     if op.aux & SAT != 0 {
-        value = value.map(|x| W::one(x, H::sat));
+        for x in &mut value {
+            *x = H::sat(*x);
+        }
     }
     if op.aux & RELU != 0 {
-        value = value.map(|x| W::one(x, H::relu));
+        for x in &mut value {
+            *x = H::relu(*x);
+        }
     }
-    W::Word::store(&mut cx.warp.regs, op.d, cx.mask, &value);
+    H::Word::store(&mut cx.warp.regs, op.d, cx.mask, &value);
 }
 
-struct Unary<H, W, C>(PhantomData<(H, W, C)>);
+struct Unary<H, C>(PhantomData<(H, C)>);
 
-impl<H: Half, W: Width, C: Change> Handler for Unary<H, W, C> {
+impl<H: Half, C: Change> Handler for Unary<H, C> {
     #[inline(always)]
     fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
-        let a = load::<H, W>(cx, op, op.a);
-        let value = a.map(|x| W::one(x, C::apply::<H>));
-        store::<H, W>(cx, op, value);
+        let mut value = load::<H>(cx, op, op.a);
+        for x in &mut value {
+            *x = C::apply::<H>(*x);
+        }
+        store::<H>(cx, op, value);
         Flow::Next
     }
 }
 
-struct Binary<H, W, O>(PhantomData<(H, W, O)>);
+struct Binary<H, O>(PhantomData<(H, O)>);
 
-impl<H: Half, W: Width, O: Operation> Handler for Binary<H, W, O> {
+impl<H: Half, O: Operation> Handler for Binary<H, O> {
     #[inline(always)]
     fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
-        let a = load::<H, W>(cx, op, op.a);
-        let b = load::<H, W>(cx, op, op.b);
-        let value = std::array::from_fn(|lane| W::two(a[lane], b[lane], O::apply::<H>));
-        store::<H, W>(cx, op, value);
+        let mut value = load::<H>(cx, op, op.a);
+        let b = load::<H>(cx, op, op.b);
+        for (x, b) in value.iter_mut().zip(b) {
+            *x = O::apply::<H>(*x, b);
+        }
+        store::<H>(cx, op, value);
         Flow::Next
     }
 }
 
-struct Fma<H, W>(PhantomData<(H, W)>);
+struct Fma<H>(PhantomData<H>);
 
-impl<H: Half, W: Width> Handler for Fma<H, W> {
+impl<H: Half> Handler for Fma<H> {
     #[inline(always)]
     fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
-        let a = load::<H, W>(cx, op, op.a);
-        let b = load::<H, W>(cx, op, op.b);
-        let c = load::<H, W>(cx, op, op.c);
-        let value = std::array::from_fn(|lane| W::three(a[lane], b[lane], c[lane], H::fma));
-        store::<H, W>(cx, op, value);
+        let mut value = load::<H>(cx, op, op.a);
+        let b = load::<H>(cx, op, op.b);
+        let c = load::<H>(cx, op, op.c);
+        for lane in 0..32 {
+            value[lane] = H::fma(value[lane], b[lane], c[lane]);
+        }
+        store::<H>(cx, op, value);
         Flow::Next
     }
 }

@@ -82,6 +82,9 @@ pub(crate) fn decode<'a>(
 
 /// An op that computes each lane by itself: `lanes!(d, |a: u32, b: u32| -> u32 { … })`,
 /// with one to three sources of any type that registers hold. The caller sets the slots.
+///
+/// The lanes are a loop, not `array::from_fn` or `map`: a closure with a long body is not always
+/// inlined, and is then not compiled for the level.
 macro_rules! lanes {
     ($d:expr, |$x:ident: $a:ty| -> $r:ty $body:block) => {{
         struct Form;
@@ -92,10 +95,11 @@ macro_rules! lanes {
                 op: &$crate::program::Op,
             ) -> $crate::exec::Flow {
                 let a: [$a; 32] = $crate::lanes::Lane::load(&cx.warp.regs, op.a);
-                let result: [$r; 32] = std::array::from_fn(|lane| {
+                let mut result = [<$r>::default(); 32];
+                for (lane, result) in result.iter_mut().enumerate() {
                     let $x = a[lane];
-                    $body
-                });
+                    *result = $body;
+                }
                 $crate::lanes::Lane::store(&mut cx.warp.regs, op.d, cx.mask, &result);
                 $crate::exec::Flow::Next
             }
@@ -112,10 +116,11 @@ macro_rules! lanes {
             ) -> $crate::exec::Flow {
                 let a: [$a; 32] = $crate::lanes::Lane::load(&cx.warp.regs, op.a);
                 let b: [$b; 32] = $crate::lanes::Lane::load(&cx.warp.regs, op.b);
-                let result: [$r; 32] = std::array::from_fn(|lane| {
+                let mut result = [<$r>::default(); 32];
+                for (lane, result) in result.iter_mut().enumerate() {
                     let ($x, $y) = (a[lane], b[lane]);
-                    $body
-                });
+                    *result = $body;
+                }
                 $crate::lanes::Lane::store(&mut cx.warp.regs, op.d, cx.mask, &result);
                 $crate::exec::Flow::Next
             }
@@ -133,10 +138,11 @@ macro_rules! lanes {
                 let a: [$a; 32] = $crate::lanes::Lane::load(&cx.warp.regs, op.a);
                 let b: [$b; 32] = $crate::lanes::Lane::load(&cx.warp.regs, op.b);
                 let c: [$c; 32] = $crate::lanes::Lane::load(&cx.warp.regs, op.c);
-                let result: [$r; 32] = std::array::from_fn(|lane| {
+                let mut result = [<$r>::default(); 32];
+                for (lane, result) in result.iter_mut().enumerate() {
                     let ($x, $y, $z) = (a[lane], b[lane], c[lane]);
-                    $body
-                });
+                    *result = $body;
+                }
                 $crate::lanes::Lane::store(&mut cx.warp.regs, op.d, cx.mask, &result);
                 $crate::exec::Flow::Next
             }
