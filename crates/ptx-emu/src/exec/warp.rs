@@ -130,10 +130,17 @@ impl Warp {
         self.push(0, lanes, None, State::Ready);
     }
 
+    /// Bytes from the local memory of one lane to that of the next: whole units of 16, so that
+    /// what is aligned in one lane is in all.
+    pub(crate) fn local_stride(&self) -> u32 {
+        self.local_bytes.next_multiple_of(16)
+    }
+
     /// Gives each lane `bytes` of local memory; nothing where the host has none.
     pub(crate) fn resize_local(&mut self, bytes: u32) -> Option<()> {
-        let storage = Storage::zeroed(bytes as usize * 32)?;
-        let (old, new) = (self.local_bytes as usize, bytes as usize);
+        let new = bytes.next_multiple_of(16) as usize;
+        let old = self.local_stride() as usize;
+        let storage = Storage::zeroed(new * 32)?;
         let mut lane_bytes = vec![0; old.min(new)];
         for lane in 0..32 {
             self.local.view().copy_to(lane * old, &mut lane_bytes);

@@ -440,7 +440,9 @@ fn arguments<'p>(program: &'p crate::program::Program, op: &Op) -> (&'p [u32], &
 fn frame_offsets(cx: &Cx<'_>, op: &Op) -> [u32; 32] {
     let frame = cx.grid.program.functions[op.b as usize].frame;
     u64::load(&cx.warp.regs, frame)
-        .map(|at| u32::try_from(at & 0xffff_ffff).unwrap_or(0) - window::LOCAL_START)
+        .map(|at| u32::try_from(at & 0xffff_ffff).unwrap_or(0))
+        // lanes that are not in the function have none
+        .map(|at| at.wrapping_sub(window::LOCAL_START))
 }
 
 /// Copies variables of each lane from the caller's frame to one at `base`.
@@ -461,7 +463,7 @@ fn copy(
 
 fn move_local(cx: &mut Cx<'_>, lane: usize, from: u32, into: u32, bytes: u32) {
     let warp = &mut *cx.warp;
-    let start = lane * warp.local_bytes as usize;
+    let start = lane * warp.local_stride() as usize;
     let (from, into, bytes) = (start + from as usize, start + into as usize, bytes as usize);
     let end = start + warp.local_bytes as usize;
     if from + bytes > end || into + bytes > end {

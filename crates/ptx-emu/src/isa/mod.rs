@@ -24,7 +24,6 @@ pub(crate) mod memory;
 mod mma;
 mod moves;
 mod operands;
-mod param;
 mod single;
 mod special;
 mod warp;

@@ -2,10 +2,24 @@
 //! nothing with the interpreter.
 
 mod atomic;
+mod barrier;
+mod calls;
+mod carry;
 mod case;
+mod compare;
 mod conformance;
 mod control;
 #[path = "../driver/mod.rs"]
 mod driver;
 mod faults;
+mod fence;
+mod fields;
+mod integer;
+mod logic;
+mod memory;
+mod moves;
+mod refused;
+mod select;
 mod values;
+mod variables;
+mod warp;

@@ -8,3 +8,4 @@ pub(crate) mod faults;
 pub(crate) mod kernels;
 pub(crate) mod reference;
 pub(crate) mod run;
+pub(crate) mod speed;
