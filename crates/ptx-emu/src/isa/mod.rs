@@ -9,6 +9,7 @@ pub(crate) mod barrier;
 mod bulk;
 mod cluster;
 mod compare;
+mod constant;
 pub(crate) mod control;
 mod convert;
 mod copy;
@@ -82,8 +83,8 @@ pub(crate) fn decode<'a>(
 /// An op that computes each lane by itself: `lanes!(d, |a: u32, b: u32| -> u32 { … })`,
 /// with one to three sources of any type that registers hold. The caller sets the slots.
 ///
-/// The lanes are a loop, not `array::from_fn` or `map`: a closure with a long body is not always
-/// inlined, and is then not compiled for the level.
+/// A plain loop, not `array::from_fn`: the compiler vectorises that one only where the body is
+/// short.
 macro_rules! lanes {
     ($d:expr, |$x:ident: $a:ty| -> $r:ty $body:block) => {{
         struct Form;
@@ -94,7 +95,7 @@ macro_rules! lanes {
                 op: &$crate::program::Op,
             ) -> $crate::exec::Flow {
                 let a: [$a; 32] = $crate::lanes::Lane::load(&cx.warp.regs, op.a);
-                let mut result = [<$r>::default(); 32];
+                let mut result = [<$r as $crate::lanes::Lane>::ZERO; 32];
                 for (lane, result) in result.iter_mut().enumerate() {
                     let $x = a[lane];
                     *result = $body;
@@ -115,7 +116,7 @@ macro_rules! lanes {
             ) -> $crate::exec::Flow {
                 let a: [$a; 32] = $crate::lanes::Lane::load(&cx.warp.regs, op.a);
                 let b: [$b; 32] = $crate::lanes::Lane::load(&cx.warp.regs, op.b);
-                let mut result = [<$r>::default(); 32];
+                let mut result = [<$r as $crate::lanes::Lane>::ZERO; 32];
                 for (lane, result) in result.iter_mut().enumerate() {
                     let ($x, $y) = (a[lane], b[lane]);
                     *result = $body;
@@ -137,7 +138,7 @@ macro_rules! lanes {
                 let a: [$a; 32] = $crate::lanes::Lane::load(&cx.warp.regs, op.a);
                 let b: [$b; 32] = $crate::lanes::Lane::load(&cx.warp.regs, op.b);
                 let c: [$c; 32] = $crate::lanes::Lane::load(&cx.warp.regs, op.c);
-                let mut result = [<$r>::default(); 32];
+                let mut result = [<$r as $crate::lanes::Lane>::ZERO; 32];
                 for (lane, result) in result.iter_mut().enumerate() {
                     let ($x, $y, $z) = (a[lane], b[lane], c[lane]);
                     *result = $body;
