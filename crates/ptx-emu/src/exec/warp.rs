@@ -259,7 +259,6 @@ pub(crate) fn next_random(state: &mut u64) -> u64 {
 /// which it counts down.
 pub(crate) fn run(cx: &mut Cx<'_>, left: &mut i64) -> Outcome {
     let grid = cx.grid;
-    let ops = &grid.program.ops;
     loop {
         cx.warp.wake(&cx.blocks[cx.rank]);
         let Some(picked) = cx.warp.pick(grid.schedule, &mut cx.worker.random) else {
@@ -277,30 +276,18 @@ pub(crate) fn run(cx: &mut Cx<'_>, left: &mut i64) -> Outcome {
             _ => Entry::Fresh,
         };
         loop {
-            let at = cx.pc;
-            let op = &ops[at as usize];
-            cx.pc = at + 1;
-            cx.mask = cx.active & (cx.warp.regs.preds[op.guard as usize] ^ op.flip);
-            *left -= 1;
-            let again = cx.entry == Entry::Resumed;
-            let flow = if cx.mask != 0 || op.always {
-                op.run.call(cx, op)
+            let (flow, at) = if grid.checks.counters {
+                straight::<true>(cx, left)
             } else {
-                Flow::Next
+                straight::<false>(cx, left)
             };
-            if grid.checks.counters && !again && flow != Flow::Collect {
-                let tally = &mut cx.worker.tallies[at as usize];
-                tally.warps += 1;
-                tally.lanes += u64::from(cx.mask.count_ones());
-            }
-            cx.entry = Entry::Fresh;
             match flow {
-                Flow::Next => {
+                Flow::Next | Flow::Jump => {
                     if *left <= 0 {
                         pause(cx);
                         return Outcome::Paused;
                     }
-                    if !cx.warp.fragments.is_empty() && meets(cx) {
+                    if meets(cx) {
                         let frame = cx.warp.frame.take();
                         cx.warp.push(cx.pc, cx.active, frame, State::Ready);
                         break;
@@ -337,6 +324,49 @@ pub(crate) fn run(cx: &mut Cx<'_>, left: &mut i64) -> Outcome {
         if *left <= 0 {
             return Outcome::Paused;
         }
+    }
+}
+
+/// Runs instructions one after the other until one stops this, `left` is used up, or other
+/// fragments of the warp may have to run. What the last of them said, and its place.
+#[inline(always)]
+fn straight<const COUNT: bool>(cx: &mut Cx<'_>, left: &mut i64) -> (Flow, u32) {
+    let ops = cx.grid.program.ops.as_slice();
+    let mut rest = *left;
+    let mut next = cx.pc;
+    loop {
+        let at = next;
+        let op = &ops[at as usize];
+        next = at + 1;
+        cx.pc = next;
+        cx.mask = cx.active & (cx.warp.regs.preds[op.guard as usize] ^ op.flip);
+        rest -= 1;
+        let again = COUNT && cx.entry == Entry::Resumed;
+        let flow = if cx.mask != 0 || op.always {
+            op.run.call(cx, op)
+        } else {
+            Flow::Next
+        };
+        if COUNT && !again && flow != Flow::Collect {
+            let tally = &mut cx.worker.tallies[at as usize];
+            tally.warps += 1;
+            tally.lanes += u64::from(cx.mask.count_ones());
+        }
+        cx.entry = Entry::Fresh;
+        if rest > 0 && cx.warp.fragments.is_empty() {
+            match flow {
+                // `next` is not read back from `cx`, for that would make each instruction wait
+                // for the one before.
+                Flow::Next => continue,
+                Flow::Jump => {
+                    next = cx.pc;
+                    continue;
+                }
+                _ => {}
+            }
+        }
+        *left = rest;
+        return (flow, at);
     }
 }
 

@@ -222,7 +222,7 @@ impl Handler for Jump {
     #[inline(always)]
     fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
         cx.pc = op.aux;
-        Flow::Next
+        Flow::Jump
     }
 }
 
@@ -234,7 +234,7 @@ impl Handler for Branch {
         let stay = cx.active & !cx.mask;
         if stay == 0 {
             cx.pc = op.aux;
-            return Flow::Next;
+            return Flow::Jump;
         }
         cx.worker.tallies[op.index as usize].divergent += 1;
         let frame = cx.warp.frame.take();

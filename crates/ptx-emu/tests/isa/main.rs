@@ -3,4 +3,8 @@
 
 mod case;
 mod control;
+mod double;
+mod exact;
+mod single;
+mod special;
 mod values;
