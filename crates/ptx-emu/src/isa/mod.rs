@@ -23,11 +23,8 @@ pub(crate) mod mbarrier;
 pub(crate) mod memory;
 mod mma;
 mod moves;
-<<<<<<< HEAD
 mod operands;
-=======
 mod param;
->>>>>>> fam-sync
 mod single;
 mod special;
 mod warp;

@@ -52,13 +52,13 @@ enum Access {
     Atomic,
 }
 
-<<<<<<< HEAD
 /// The present access and its block, as an owner.
 #[derive(Clone, Copy)]
 struct Present {
     access: Access,
     me: u64,
-=======
+}
+
 impl Access {
     fn atomic(self) -> bool {
         matches!(self, Self::StrongRead | Self::Atomic)
@@ -67,7 +67,6 @@ impl Access {
     fn writes(self) -> bool {
         matches!(self, Self::Write | Self::Atomic)
     }
->>>>>>> fam-sync
 }
 
 /// Which bytes of an allocation hold a value, which sectors one launch touched, and which blocks accessed it.
@@ -164,7 +163,7 @@ impl GlobalShadow {
         let quiet = |state: u64| state == mine || state == many || state >> 32 == own;
         let easy = |state: u64| match state {
             0 => mine,
-            _ if state >> 32 == 0 && state & 0xffff == state >> 16 => many,
+            _ if state >> 32 == 0 && state & 0xffff == state >> 16 && state & ATOMIC == 0 => many,
             _ => 0,
         };
         let access = Access::Read;
@@ -181,7 +180,8 @@ impl GlobalShadow {
     ) -> Option<GlobalConflict> {
         let me = owner(block);
         let quiet = |state: u64| state == (me | ATOMIC) * BOTH || state == (MANY | ATOMIC) * BOTH;
-        self.access(base, p, Access::StrongRead, me, quiet, &ordered)
+        let access = Access::StrongRead;
+        self.access(base, p, Present { access, me }, quiet, |_| 0, &ordered)
     }
 
     /// A write of `p` by `block`.

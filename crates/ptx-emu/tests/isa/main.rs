@@ -2,10 +2,13 @@
 //! nothing with the interpreter.
 
 mod atomic;
+mod bulk;
 mod case;
+mod cluster;
 mod conformance;
 mod control;
 #[path = "../driver/mod.rs"]
 mod driver;
 mod faults;
+mod mbarrier;
 mod values;
