@@ -3,9 +3,11 @@
 
 mod atomic;
 mod barrier;
+mod bulk;
 mod calls;
 mod carry;
 mod case;
+mod cluster;
 mod compare;
 mod conformance;
 mod control;
@@ -19,6 +21,7 @@ mod fields;
 mod hints;
 mod integer;
 mod logic;
+mod mbarrier;
 mod memory;
 mod moves;
 mod refused;
