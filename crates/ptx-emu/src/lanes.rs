@@ -17,6 +17,15 @@ pub(crate) struct Registers {
     pub preds: Vec<u32>,
 }
 
+impl Registers {
+    /// Sets the lanes of `mask` of a predicate; the others keep what they have.
+    #[inline(always)]
+    pub(crate) fn set_pred(&mut self, pred: u32, mask: u32, value: u32) {
+        let into = &mut self.preds[pred as usize];
+        *into = *into & !mask | value & mask;
+    }
+}
+
 /// A type of one lane's operand.
 pub(crate) trait Lane: Copy {
     const ZERO: Self;

@@ -139,7 +139,7 @@ fn check_against_sets(p: &Pattern, mask: u32, bytes: u32, addresses: &[u64; 32])
         p.whole_words,
         p.word_bytes.iter().all(|&touched| touched == 15)
     );
-    let by_byte = active(mask).any(|lane| (addresses[lane] | u64::from(bytes)) % 4 != 0);
+    let by_byte = active(mask).any(|lane| (addresses[lane] | u64::from(bytes)) & 3 != 0);
     assert_eq!(p.byte_cells.is_some(), by_byte);
     if let Some(cells) = &p.byte_cells {
         let origin = base & !3;
@@ -167,8 +167,11 @@ fn check_against_sets(p: &Pattern, mask: u32, bytes: u32, addresses: &[u64; 32])
         i64::from(p.high),
         active_rel.iter().max().unwrap() + i64::from(bytes)
     );
-    let aligned = active(mask).all(|lane| addresses[lane] % u64::from(bytes) == 0);
-    assert_eq!((base | u64::from(p.bits)) % u64::from(bytes) == 0, aligned);
+    let aligned = active(mask).all(|lane| addresses[lane].is_multiple_of(u64::from(bytes)));
+    assert_eq!(
+        (base | u64::from(p.bits)).is_multiple_of(u64::from(bytes)),
+        aligned
+    );
     let unit = mask == FULL
         && (0..32).all(|lane| addresses[lane] == base + lane as u64 * u64::from(bytes));
     let uniform = active_rel.iter().all(|&rel| rel == 0);

@@ -93,6 +93,7 @@ impl<'m, 'a> Decoder<'m, 'a> {
         self.program.functions.push(Callee {
             name: function.name.to_owned(),
             frame,
+            wide: vec![(frame, 1)],
             slots: (self.program.slots - 2, 0),
             preds: (self.program.preds, 0),
             ..Callee::default()
@@ -100,6 +101,7 @@ impl<'m, 'a> Decoder<'m, 'a> {
         self.scopes = vec![HashMap::new()];
         self.labels.clear();
         self.targets.clear();
+        self.carry = None;
         self.source = None;
         if entry {
             for param in &function.params {
@@ -265,6 +267,9 @@ impl<'m, 'a> Decoder<'m, 'a> {
         } else {
             let first = self.program.slots;
             self.program.slots += count * width;
+            if wide(ty) {
+                self.function().wide.push((first, count));
+            }
             first
         };
         if self.program.slots > MOST_SLOTS || self.program.preds > MOST_SLOTS {

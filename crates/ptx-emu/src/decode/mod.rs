@@ -19,6 +19,10 @@ use crate::simd::{Handler, Run, Simd};
 /// Bit of `Op::aux` of a memory instruction: its address register has 32 bits.
 pub(crate) const NARROW_ADDRESS: u32 = 1 << 31;
 
+/// Bit of `Op::aux` of an atomic instruction, or of a store as strong as one: it releases what
+/// went before, without a fence (`.release`, `.acq_rel`).
+pub(crate) const RELEASES: u32 = 1 << 30;
+
 /// A module, ready to run.
 #[derive(Debug)]
 pub(crate) struct Decoded {
@@ -108,6 +112,8 @@ pub(crate) struct Decoder<'m, 'a> {
     statement: u32,
     class: Class,
     flops: u32,
+    /// Predicate that holds the carry of the function being decoded, once it has one.
+    carry: Option<u32>,
 }
 
 impl<'m, 'a> Decoder<'m, 'a> {
@@ -149,6 +155,7 @@ impl<'m, 'a> Decoder<'m, 'a> {
             statement: 0,
             class: Class::Control,
             flops: 0,
+            carry: None,
         }
     }
 
@@ -192,7 +199,10 @@ impl<'m, 'a> Decoder<'m, 'a> {
         if let Some(slot) = self.constants.get(&constant) {
             return *slot;
         }
-        let wide = !matches!(constant, Constant::Word(_) | Constant::Special(_));
+        let wide = match constant {
+            Constant::Word(_) | Constant::Special(_) | Constant::DynamicShared32(_) => false,
+            Constant::Double(_) | Constant::Global(..) | Constant::DynamicShared(_) => true,
+        };
         let slot = self.new_slot(wide);
         self.constants.insert(constant, slot);
         self.program.constants.push((slot, constant));
@@ -208,6 +218,14 @@ impl<'m, 'a> Decoder<'m, 'a> {
     pub(crate) fn new_pred(&mut self) -> u32 {
         self.program.preds += 1;
         self.program.preds - 1
+    }
+
+    /// The predicate with the carry flag of the function (`CC.CF`).
+    pub(crate) fn carry(&mut self) -> u32 {
+        if self.carry.is_none() {
+            self.carry = Some(self.new_pred());
+        }
+        self.carry.unwrap_or(0)
     }
 
     /// Blocks of this kernel wait for or count on each other.

@@ -11,6 +11,10 @@ use crate::shadow::Who;
 use crate::simd::leveled;
 
 pub(crate) mod explain;
+mod kind;
+mod strong;
+
+pub(crate) use kind::Kind;
 
 /// The state space that an instruction names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,16 +24,6 @@ pub(crate) enum Place {
     Local,
     Param,
     Generic,
-}
-
-/// What an instruction does to memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Read,
-    Write,
-    Atomic,
-    /// The destination of `cp.async`.
-    Copy,
 }
 
 /// Which memory a request met, and where in it its first active lane lies.
@@ -129,7 +123,7 @@ fn reach_inner(cx: &mut Cx<'_>, op: &Op, mut request: Request) -> Option<Reached
     let reached = locate(
         cx.grid,
         cx.rank,
-        cx.warp.local_bytes,
+        cx.warp.local_stride(),
         last,
         request,
         low,
@@ -154,7 +148,7 @@ fn reach_inner(cx: &mut Cx<'_>, op: &Op, mut request: Request) -> Option<Reached
 fn locate(
     grid: &Grid<'_>,
     rank: usize,
-    local_bytes: u32,
+    local_stride: u32,
     last: &mut u32,
     request: Request,
     low: u64,
@@ -169,7 +163,7 @@ fn locate(
                 *last = index as u32;
             }
             let allocation = &allocations[index];
-            if request.kind != Kind::Read && allocation.read_only {
+            if request.kind.writes() && allocation.read_only {
                 return None;
             }
             Some((
@@ -186,12 +180,12 @@ fn locate(
             (fits && there).then_some((Memory::Shared(rank as u32), own as usize))
         }
         Place::Local => {
-            (high <= 32 * u64::from(local_bytes)).then_some((Memory::Local, low as usize))
+            (high <= 32 * u64::from(local_stride)).then_some((Memory::Local, low as usize))
         }
         Place::Param => {
             let own = low.checked_sub(u64::from(window::PARAM_START))?;
             let fits = own + (high - low) <= grid.params.view().len() as u64;
-            (fits && request.kind == Kind::Read).then_some((Memory::Param, own as usize))
+            (fits && !request.kind.writes()).then_some((Memory::Param, own as usize))
         }
         Place::Generic => None,
     }
@@ -229,11 +223,14 @@ fn localise(cx: &mut Cx<'_>, mask: u32, bytes: u32) -> bool {
     let start = u64::from(window::LOCAL_START);
     let addresses = &mut cx.worker.addresses;
     let fits = |address: u64| address >= start && address - start + u64::from(bytes) <= each;
+    let stride = u64::from(cx.warp.local_stride());
     if !lanes_of(mask).all(|lane| fits(addresses[lane])) {
         return false;
     }
     for (lane, address) in addresses.iter_mut().enumerate() {
-        *address = address.wrapping_sub(start).wrapping_add(lane as u64 * each);
+        *address = address
+            .wrapping_sub(start)
+            .wrapping_add(lane as u64 * stride);
     }
     true
 }
@@ -243,6 +240,9 @@ fn localise(cx: &mut Cx<'_>, mask: u32, bytes: u32) -> bool {
 fn check(cx: &mut Cx<'_>, op: &Op, request: Request, reached: Reached) {
     let checks = cx.grid.checks;
     let index = op.index as usize;
+    if checks.races && !matches!(request.kind, Kind::Read | Kind::Write | Kind::Copy) {
+        strong::order(cx, op, request, reached);
+    }
     let worker = &mut *cx.worker;
     let cache = &worker.patterns[2 * index + request.which];
     let Some(pattern) = cache.recent() else {
@@ -254,8 +254,7 @@ fn check(cx: &mut Cx<'_>, op: &Op, request: Request, reached: Reached) {
         Memory::Global(allocation) => {
             let allocation = &cx.grid.memory.allocations[allocation as usize];
             let shadow = &allocation.shadow;
-            let reads = matches!(request.kind, Kind::Read | Kind::Atomic);
-            let writes = request.kind != Kind::Read;
+            let (reads, writes) = (request.kind.reads(), request.kind.writes());
             if checks.counters {
                 tally.global.requests += 1;
                 tally.global.bytes += u64::from(pattern.bytes * pattern.mask.count_ones());
@@ -285,8 +284,13 @@ fn check(cx: &mut Cx<'_>, op: &Op, request: Request, reached: Reached) {
                 let ordered = |other: u32| acquired.orders(other, block);
                 conflict = match request.kind {
                     Kind::Read => shadow.read(offset, pattern, block, ordered),
-                    Kind::Atomic => shadow.atomic(offset, pattern, block, ordered),
-                    Kind::Write | Kind::Copy => shadow.write(offset, pattern, block, ordered),
+                    Kind::StrongRead => shadow.strong_read(offset, pattern, block, ordered),
+                    Kind::Atomic | Kind::StrongWrite => {
+                        shadow.atomic(offset, pattern, block, ordered)
+                    }
+                    Kind::Write | Kind::Copy | Kind::BlockAtomic => {
+                        shadow.write(offset, pattern, block, ordered)
+                    }
                 };
             }
             let input = writes && !cx.grid.inputs.is_empty();
@@ -306,10 +310,10 @@ fn check(cx: &mut Cx<'_>, op: &Op, request: Request, reached: Reached) {
             }
             let mut unset = None;
             if checks.initialised {
-                if matches!(request.kind, Kind::Read | Kind::Atomic) {
+                if request.kind.reads() {
                     unset = block.shadow.uninitialised(offset, pattern);
                 }
-                if request.kind != Kind::Read {
+                if request.kind.writes() {
                     block.shadow.fill(offset, pattern);
                 }
             }
@@ -323,7 +327,10 @@ fn check(cx: &mut Cx<'_>, op: &Op, request: Request, reached: Reached) {
                 found = match request.kind {
                     Kind::Read => shadow.read(offset, pattern, who, order),
                     Kind::Write => shadow.write(offset, pattern, who, order),
-                    Kind::Atomic => shadow.atomic(offset, pattern, who, order),
+                    Kind::StrongRead => shadow.strong_read(offset, pattern, who, order),
+                    Kind::Atomic | Kind::BlockAtomic | Kind::StrongWrite => {
+                        shadow.atomic(offset, pattern, who, order)
+                    }
                     Kind::Copy => shadow.async_write(offset, pattern, who, order),
                 };
             }

@@ -28,12 +28,24 @@ impl Acquired {
 
     /// An atomic instruction at `address` by `block`; `fenced` if it has run a fence before.
     pub(crate) fn atomic(&mut self, address: u64, block: u32, fenced: bool) {
-        let released = self.released.entry(address).or_default();
-        self.blocks.extend(released.iter());
+        self.acquire(address);
         if fenced {
-            released.insert(block);
-            released.extend(&self.blocks);
+            self.release(address, block);
         }
+    }
+
+    /// A load at `address` that takes part in this.
+    pub(crate) fn acquire(&mut self, address: u64) {
+        if let Some(released) = self.released.get(&address) {
+            self.blocks.extend(released);
+        }
+    }
+
+    /// A store at `address` by `block`, which has run a fence before.
+    pub(crate) fn release(&mut self, address: u64, block: u32) {
+        let released = self.released.entry(address).or_default();
+        released.insert(block);
+        released.extend(&self.blocks);
     }
 
     /// Whether what `other` did is ordered before the present of `block`.

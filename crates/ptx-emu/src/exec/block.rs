@@ -1,5 +1,7 @@
 //! One cluster of blocks, run to its end by one thread of the host.
 
+use std::collections::HashMap;
+
 use crate::device::Schedule;
 use crate::exec::barrier::{Barriers, Completed};
 use crate::exec::tally::Worker;
@@ -31,6 +33,10 @@ pub(crate) struct Block {
     /// A fence of at least device scope has run: atomic instructions after it release what went
     /// before.
     pub fenced: bool,
+    /// Warps that have run a fence of any scope.
+    pub fences: u32,
+    /// What was ordered before the atomic instructions that released it, by shared address.
+    pub published: HashMap<u64, Clock>,
     /// Lanes of each warp that still run.
     pub live: Vec<u32>,
     /// Lanes that each warp began with.
@@ -49,6 +55,8 @@ impl Block {
             barriers: Barriers::default(),
             released: [[0; 32]; 16],
             fenced: false,
+            fences: 0,
+            published: HashMap::new(),
             live: Vec::new(),
             begun: Vec::new(),
             cluster_phase: 0,
@@ -66,6 +74,8 @@ impl Block {
         self.barriers = Barriers::default();
         self.released = [[0; 32]; 16];
         self.fenced = false;
+        self.fences = 0;
+        self.published.clear();
         let threads = grid.threads_per_block();
         self.begun = (0..grid.warps_per_block())
             .map(|warp| u32::MAX >> (32 - (threads - warp * 32).min(32)))
@@ -144,7 +154,7 @@ impl Cluster {
             warp.regs.preds.fill(0);
             fill_constants(grid, warp, block.index);
             warp.start(block.begun[warp.index as usize]);
-            warp.local_written.reset(warp.local_bytes as usize * 32);
+            warp.local_written.reset(warp.local_stride() as usize * 32);
         }
         worker.blocks += self.blocks.len() as u64;
         worker.acquired.next_block(self.blocks[0].number());
@@ -287,6 +297,11 @@ fn fill_constants(grid: &Grid<'_>, warp: &mut Warp, block: [u32; 3]) {
                 warp.regs.slots[at] = Lanes(std::array::from_fn(lane));
                 continue;
             }
+            Constant::DynamicShared32(offset) => {
+                let address = i64::from(grid.dynamic_start).wrapping_add(*offset);
+                warp.regs.slots[at] = Lanes([address as u32; 32]);
+                continue;
+            }
             Constant::Double(double) => *double,
             Constant::Global(index, offset) => {
                 grid.globals[*index as usize].wrapping_add_signed(*offset)
@@ -299,7 +314,7 @@ fn fill_constants(grid: &Grid<'_>, warp: &mut Warp, block: [u32; 3]) {
         crate::lanes::Lane::store(&mut warp.regs, *slot, u32::MAX, &both);
     }
     // The frame of the kernel itself begins where local memory does.
-    let frame = [window::LOCAL + u64::from(window::LOCAL_START); 32];
+    let frame = [u64::from(window::LOCAL_START); 32];
     let slot = grid.program.functions[0].frame;
     crate::lanes::Lane::store(&mut warp.regs, slot, u32::MAX, &frame);
 }

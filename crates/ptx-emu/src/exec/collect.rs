@@ -1,6 +1,8 @@
 //! Instructions that lanes of a warp run together.
 
+use crate::exec::warp::State;
 use crate::exec::{Cx, Entry, Flow};
+use crate::lanes::{lanes_of, mask_of};
 use crate::program::Op;
 use crate::report::ViolationKind;
 
@@ -9,37 +11,122 @@ use crate::report::ViolationKind;
 /// is a violation, and the instruction runs with the lanes that are here.
 #[inline(always)]
 pub(crate) fn gather(cx: &mut Cx<'_>, op: &Op, members: u32) -> Result<(), Flow> {
-    if members & cx.warp.live & !cx.mask == 0 {
+    if members & (cx.warp.live & !cx.mask | cx.warp.passed) == 0 {
         return Ok(());
     }
     absent(cx, op, members)
-}
-
-#[cold]
-#[inline(never)]
-fn absent(cx: &mut Cx<'_>, op: &Op, members: u32) -> Result<(), Flow> {
-    if cx.entry != Entry::Forced {
-        return Err(Flow::Collect);
-    }
-    inactive(cx, op, members);
-    Ok(())
 }
 
 /// As [`gather`], for an instruction that all 32 lanes must run (`.aligned`): lanes that have
 /// exited are missing too.
 #[inline(always)]
 pub(crate) fn gather_all(cx: &mut Cx<'_>, op: &Op) -> Result<(), Flow> {
-    gather(cx, op, u32::MAX)?;
-    if cx.mask != u32::MAX && cx.entry != Entry::Forced {
-        inactive(cx, op, u32::MAX);
+    if cx.mask == u32::MAX {
+        return Ok(());
     }
-    Ok(())
+    absent(cx, op, u32::MAX)
 }
 
 #[cold]
 #[inline(never)]
-fn inactive(cx: &mut Cx<'_>, op: &Op, required: u32) {
-    let active = cx.mask;
-    let lane = active.trailing_zeros() as usize;
+fn absent(cx: &mut Cx<'_>, op: &Op, members: u32) -> Result<(), Flow> {
+    if members & cx.warp.live & !cx.mask != 0 && cx.entry != Entry::Forced {
+        return Err(Flow::Collect);
+    }
+    inactive(cx, op, members, cx.mask);
+    Ok(())
+}
+
+/// Lanes that name the same members.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Group {
+    pub members: u32,
+    /// Those of `Cx::mask` that name them.
+    pub lanes: u32,
+}
+
+/// Groups of lanes that run an instruction at once, each for itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Groups {
+    list: [Group; 32],
+    count: usize,
+}
+
+impl Groups {
+    fn add(&mut self, group: Group) {
+        self.list[self.count & 31] = group;
+        self.count += 1;
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Group> {
+        self.list.into_iter().take(self.count)
+    }
+}
+
+/// As [`gather`], where every lane names the members of its own group. Lanes of groups that are
+/// not complete stay behind; `Cx::mask` then has the others.
+#[inline(always)]
+pub(crate) fn gather_groups(
+    cx: &mut Cx<'_>,
+    op: &Op,
+    members: &[u32; 32],
+) -> Result<Groups, Flow> {
+    let first = members[cx.mask.trailing_zeros() as usize & 31];
+    let same = mask_of(&members.map(|m| m == first)) & cx.mask;
+    let alone = Group {
+        members: first,
+        lanes: same,
+    };
+    let missing = first & (cx.warp.live & !same | cx.warp.passed);
+    if same == cx.mask && same & !first == 0 && missing == 0 {
+        let mut groups = Groups {
+            list: [Group::default(); 32],
+            count: 0,
+        };
+        groups.add(alone);
+        return Ok(groups);
+    }
+    gather_apart(cx, op, members)
+}
+
+#[cold]
+#[inline(never)]
+fn gather_apart(cx: &mut Cx<'_>, op: &Op, members: &[u32; 32]) -> Result<Groups, Flow> {
+    let mut groups = Groups {
+        list: [Group::default(); 32],
+        count: 0,
+    };
+    let (mut rest, mut late) = (cx.mask, 0);
+    while rest != 0 {
+        let named = members[rest.trailing_zeros() as usize];
+        let lanes = mask_of(&members.map(|m| m == named)) & rest;
+        rest &= !lanes;
+        if named & cx.warp.live & !lanes != 0 && cx.entry != Entry::Forced {
+            late |= lanes;
+            continue;
+        }
+        let group = Group {
+            members: named,
+            lanes,
+        };
+        groups.add(group);
+        if lanes & !named != 0 || named & (cx.warp.live & !lanes | cx.warp.passed) != 0 {
+            inactive(cx, op, named, lanes);
+        }
+    }
+    if late == cx.mask {
+        return Err(Flow::Collect);
+    }
+    let frame = cx.warp.frame.clone();
+    cx.warp.push(cx.pc - 1, late, frame, State::Collect);
+    cx.active &= !late;
+    cx.mask &= !late;
+    Ok(groups)
+}
+
+#[cold]
+#[inline(never)]
+fn inactive(cx: &mut Cx<'_>, op: &Op, required: u32, active: u32) {
+    let lane = lanes_of(active).next().unwrap_or(0);
     cx.violate(op, lane, ViolationKind::InactiveLanes { required, active });
 }

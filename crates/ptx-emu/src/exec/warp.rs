@@ -69,6 +69,11 @@ pub(crate) struct Warp {
     pub rank: usize,
     /// Lanes that have not exited.
     pub live: u32,
+    /// Lanes that left the others for the end of the kernel, and for nothing else.
+    pub leaving: u32,
+    /// Lanes that left the others for something else, and have exited. They have passed by what
+    /// the others are still to run together.
+    pub passed: u32,
     pub fragments: Vec<Fragment>,
     /// The frame of the fragment that runs.
     pub frame: Option<Rc<Frame>>,
@@ -106,6 +111,8 @@ impl Warp {
             index,
             rank,
             live: 0,
+            leaving: 0,
+            passed: 0,
             fragments: Vec::new(),
             frame: None,
             local: Storage::zeroed(0).expect("no bytes"),
@@ -119,6 +126,8 @@ impl Warp {
     /// Makes the warp ready to run `lanes` from the first instruction.
     pub(crate) fn start(&mut self, lanes: u32) {
         self.live = lanes;
+        self.leaving = 0;
+        self.passed = 0;
         self.frame = None;
         self.paused = 0;
         self.copies.clear();
@@ -126,10 +135,17 @@ impl Warp {
         self.push(0, lanes, None, State::Ready);
     }
 
+    /// Bytes from the local memory of one lane to that of the next: whole units of 16, so that
+    /// what is aligned in one lane is in all.
+    pub(crate) fn local_stride(&self) -> u32 {
+        self.local_bytes.next_multiple_of(16)
+    }
+
     /// Gives each lane `bytes` of local memory; nothing where the host has none.
     pub(crate) fn resize_local(&mut self, bytes: u32) -> Option<()> {
-        let storage = Storage::zeroed(bytes as usize * 32)?;
-        let (old, new) = (self.local_bytes as usize, bytes as usize);
+        let new = bytes.next_multiple_of(16) as usize;
+        let old = self.local_stride() as usize;
+        let storage = Storage::zeroed(new * 32)?;
         let mut lane_bytes = vec![0; old.min(new)];
         for lane in 0..32 {
             self.local.view().copy_to(lane * old, &mut lane_bytes);

@@ -11,3 +11,12 @@ pub(crate) fn decode<'a>(
 ) -> Result<(), LoadError> {
     Err(form.unsupported("unknown instruction"))
 }
+
+/// `cp.async.mbarrier.arrive`
+pub(crate) fn copies<'a>(
+    _: &mut Decoder<'_, 'a>,
+    form: Form<'a>,
+    _: &Instruction<'a>,
+) -> Result<(), LoadError> {
+    Err(form.unsupported("unknown instruction"))
+}

@@ -1,15 +1,16 @@
 //! `ld` and `st` (PTX ISA 9.7.9).
 
+mod param;
+
 use crate::access::{Pattern, Shape};
-use crate::ast::{Instruction, Type};
+use crate::ast::{Instruction, Operand, Type};
 use crate::decode::form::{Form, LoadError};
-use crate::decode::operand::wide;
-use crate::decode::{Decoder, NARROW_ADDRESS};
+use crate::decode::{Decoder, NARROW_ADDRESS, RELEASES};
 use crate::exec::access::{Kind, Place, Request, reach, reach_lane};
 use crate::exec::{Cx, Flow};
+use crate::isa::operands::no_type;
 use crate::lanes::{Lane, lanes_of};
 use crate::memory::bytes::Bytes;
-use crate::memory::window;
 use crate::program::{Op, Traffic};
 use crate::simd::{Handler, Level};
 
@@ -17,6 +18,10 @@ use crate::simd::{Handler, Level};
 const SIGNED: u32 = 8;
 /// The registers have 64 bits and the elements fewer.
 const EXTENDED: u32 = 16;
+/// As strong as an atomic instruction.
+const STRONG: u32 = 32;
+/// The registers have 16 bits, and the elements are signed and have fewer.
+const HALF: u32 = 64;
 
 /// The handler for elements of so many bytes, so many of them.
 macro_rules! op_for {
@@ -49,64 +54,83 @@ pub(crate) fn decode<'a>(
         return Err(form.unsupported("asynchronous stores"));
     }
     let constant = form.has("const");
-    let place = place(&mut form);
-    hints(&mut form);
-    if form
-        .choice(&["volatile", "relaxed", "acquire", "release", "mmio"])
-        .is_some()
-        && matches!(place, Place::Global | Place::Generic)
-    {
+    let of_kernel = form.has("param::entry");
+    let mut place = place(&mut form);
+    form.flag("mmio");
+    let strength = form.choice(if store {
+        &["volatile", "relaxed", "release"]
+    } else {
+        &["volatile", "relaxed", "acquire"]
+    });
+    if !store {
+        form.flag("nc");
+    }
+    let policy = hints(&mut form);
+    if strength.is_some() && matches!(place, Place::Global | Place::Generic) {
         // another block may be what it looks at
         d.blocks_communicate();
     }
     let vector = form.vector();
     let ty = form.ty()?;
     form.done()?;
-    let [first, second] = d.operands(&form, instruction)?;
-    let (data, at) = if store {
-        (second, first)
-    } else {
-        (first, second)
+    exists(&form, ty, vector, place)?;
+    let operands = without_policy(d, &form, instruction, policy)?;
+    let (data, at) = match operands {
+        [data, at] if !store => (data, at),
+        [at, data] => (data, at),
+        _ => {
+            let found = format!("{} operands", instruction.operands.len());
+            return Err(form.operand(found, if policy { "3" } else { "2" }));
+        }
     };
     let address = d.address(&form, at)?;
+    if address.param && place != Place::Param {
+        return Err(form.operand("a parameter of the kernel", "an address in its space"));
+    }
+    let parameter = place == Place::Param;
+    if parameter && !address.param && !of_kernel && (d.local(at).is_some() || !d.in_kernel()) {
+        // those of functions lie in the frame
+        place = Place::Local;
+    }
     let elements = d.elements(&form, data, vector)?;
-    if ty == Type::Pred || ty == Type::B128 || ty.bytes() as usize * vector > 32 {
-        return Err(form.unsupported("its type or the number of elements"));
-    }
+    let width = width(d, &form, elements, ty)?;
     let mut aux = place as u32; // a space in the lowest three bits
-    let mut slots = Vec::new();
-    for element in elements {
-        let width = d.register_type(element).unwrap_or(ty);
-        if wide(width) && ty.bytes() < 8 {
-            aux |= EXTENDED;
-        }
-        if width.bytes() < ty.bytes() {
-            let found = format!("a register of {} bits", width.bytes() * 8);
-            return Err(form.operand(found, "one at least as wide as the type"));
-        }
-        let width = if wide(width) { Type::B64 } else { narrow(ty) };
-        slots.push(if store {
-            d.src(&form, element, width)?
+    let of_slot = if width == 8 { Type::B64 } else { Type::B32 };
+    let slots = elements.iter().map(|element| {
+        if store {
+            d.src(&form, element, of_slot)
         } else {
-            d.dst(&form, element, width)?
-        });
+            d.dst(&form, element, of_slot)
+        }
+    });
+    let slots = slots.collect::<Result<Vec<_>, _>>()?;
+    if width == 8 && ty.bytes() < 8 {
+        aux |= EXTENDED;
     }
-    if matches!(ty, Type::S8 | Type::S16 | Type::S32) {
+    if strength.is_some() {
+        aux |= STRONG;
+    }
+    if strength == Some("release") {
+        aux |= RELEASES;
+    }
+    if width > ty.bytes() && matches!(ty, Type::S8 | Type::S16 | Type::S32) {
         aux |= SIGNED;
+        aux |= if width == 2 { HALF } else { 0 };
     }
     let bytes = ty.bytes() as usize;
     let mut op = if address.param {
         if store {
             return Err(form.unsupported("writing a parameter of the kernel"));
         }
-        param_op(d, bytes * vector)
+        d.op::<param::LoadParam>()
     } else if store {
         op_for!(d, Store, bytes, vector)
     } else {
         op_for!(d, Load, bytes, vector)
     };
     op.traffic = match () {
-        () if address.param => Traffic::Param,
+        () if parameter && store => Traffic::None,
+        () if parameter => Traffic::Param,
         () if constant => Traffic::Const,
         () if store => Traffic::Store,
         () => Traffic::Load,
@@ -124,13 +148,46 @@ pub(crate) fn decode<'a>(
     Ok(())
 }
 
-/// A 32-bit slot holds any narrow type.
-fn narrow(ty: Type) -> Type {
-    if wide(ty) { Type::B64 } else { Type::B32 }
+/// That values of this type can be loaded and stored, so many at once.
+fn exists(form: &Form<'_>, ty: Type, vector: usize, place: Place) -> Result<(), LoadError> {
+    match ty {
+        Type::B8 | Type::B16 | Type::B32 | Type::B64 | Type::F32 | Type::F64 => {}
+        Type::U8 | Type::U16 | Type::U32 | Type::U64 => {}
+        Type::S8 | Type::S16 | Type::S32 | Type::S64 => {}
+        _ => return Err(no_type(form)),
+    }
+    let fits = match (ty.bytes(), vector) {
+        (_, 1 | 2) | (1 | 2 | 4, 4) => true,
+        (8, 4) | (4, 8) => matches!(place, Place::Global | Place::Generic),
+        _ => false,
+    };
+    if fits {
+        Ok(())
+    } else {
+        Err(form.unsupported(&format!("`.v{vector}` of this type in this state space")))
+    }
 }
 
-fn param_op(d: &Decoder<'_, '_>, _: usize) -> Op {
-    d.op::<LoadParam>()
+/// Bytes of the registers that are loaded or stored: all the same, and no fewer than the type's.
+fn width<'a>(
+    d: &mut Decoder<'_, 'a>,
+    form: &Form<'a>,
+    elements: &[Operand<'a>],
+    ty: Type,
+) -> Result<u32, LoadError> {
+    let mut common = None;
+    for element in elements {
+        let Some(has) = d.register_type(element) else {
+            continue;
+        };
+        let width = has.bytes();
+        if width < ty.bytes() || *common.get_or_insert(width) != width {
+            let found = format!("a register of {} bits", width * 8);
+            let expected = "registers of one width, at least that of the type";
+            return Err(form.operand(found, expected));
+        }
+    }
+    Ok(common.unwrap_or(ty.bytes()))
 }
 
 /// The state space of an instruction; generic where none is named.
@@ -155,19 +212,41 @@ pub(crate) fn place(form: &mut Form<'_>) -> Place {
     }
 }
 
-/// Takes modifiers that change no result: caches, prefetches, scopes of ordering.
-pub(crate) fn hints(form: &mut Form<'_>) {
-    for name in ["nc", "weak"] {
-        form.flag(name);
+/// The operands without the cache policy, which comes last and changes no result.
+pub(crate) fn without_policy<'o, 'a>(
+    d: &mut Decoder<'_, 'a>,
+    form: &Form<'a>,
+    instruction: &'o Instruction<'a>,
+    hinted: bool,
+) -> Result<&'o [Operand<'a>], LoadError> {
+    match instruction.operands.as_slice() {
+        [operands @ .., policy] if hinted => {
+            d.src(form, policy, Type::B64)?;
+            Ok(operands)
+        }
+        operands => Ok(operands),
     }
-    form.choice(&["ca", "cg", "cs", "lu", "cv", "wb", "wt"]);
-    form.choice(&["cta", "cluster", "gpu", "sys"]);
-    form.drop_all("L1::");
-    form.drop_all("L2::");
-    form.drop_all("level::");
 }
 
-fn place_of(op: &Op) -> Place {
+/// Takes modifiers that change no result: caches, prefetches, scopes of ordering. Whether there
+/// is an operand with a cache policy.
+pub(crate) fn hints(form: &mut Form<'_>) -> bool {
+    form.flag("weak");
+    form.choice(&["ca", "cg", "cs", "lu", "cv", "wb", "wt"]);
+    form.choice(&["cta", "cluster", "gpu", "sys"]);
+    form.choice(&[
+        "L1::evict_normal",
+        "L1::evict_unchanged",
+        "L1::evict_first",
+        "L1::evict_last",
+        "L1::no_allocate",
+    ]);
+    form.choice(&["L2::evict_normal", "L2::evict_first", "L2::evict_last"]);
+    form.choice(&["L2::64B", "L2::128B", "L2::256B"]);
+    form.flag("L2::cache_hint")
+}
+
+pub(crate) fn place_of(op: &Op) -> Place {
     match op.aux & 7 {
         0 => Place::Global,
         1 => Place::Shared,
@@ -182,10 +261,31 @@ fn place_of(op: &Op) -> Place {
 pub(crate) fn read_lanes<const N: usize>(view: Bytes<'_>, at: usize, p: &Pattern) -> [[u8; N]; 32] {
     match p.shape {
         Shape::Uniform => [view.read::<N>(at); 32],
-        Shape::Unit | Shape::General => {
-            // inactive lanes read where the first active one does
-            std::array::from_fn(|lane| view.read::<N>(at.wrapping_add_signed(p.rel[lane] as isize)))
+        Shape::Unit if N == 4 => bytemuck::cast(view.read::<128>(at)),
+        // inactive lanes read where the first active one does
+        _ => view.gather::<N>(at, &p.rel, p.low, p.high),
+    }
+}
+
+/// Stores `N` bytes of each lane of a request.
+#[inline(always)]
+pub(crate) fn write_lanes<const N: usize>(
+    view: Bytes<'_>,
+    at: usize,
+    p: &Pattern,
+    data: &[[u8; N]; 32],
+) {
+    if p.shape == Shape::Unit {
+        if N == 4 {
+            let bytes: &[u8; 128] = data.as_flattened().first_chunk().expect("32 times 4");
+            view.write::<128>(at, *bytes);
+            return;
         }
+        for (lane, bytes) in data.iter().enumerate() {
+            view.write::<N>(at + lane * N, *bytes);
+        }
+    } else {
+        view.scatter::<N>(at, &p.rel, (p.low, p.high), p.mask, data);
     }
 }
 
@@ -213,6 +313,12 @@ fn extend<const E: usize>(value: u64, signed: bool) -> u64 {
     }
 }
 
+/// The bits of a 32-bit slot that its register has.
+#[inline(always)]
+fn kept(op: &Op) -> u32 {
+    if op.aux & HALF == 0 { u32::MAX } else { 0xffff }
+}
+
 /// Writes `N` bytes per lane, elements of `E` bytes, to the registers of the instruction.
 #[inline(always)]
 #[allow(clippy::cast_possible_truncation, reason = "32-bit registers")]
@@ -221,17 +327,23 @@ fn put<const N: usize, const E: usize>(cx: &mut Cx<'_>, op: &Op, data: &[[u8; N]
     let signed = op.aux & SIGNED != 0;
     for (at, slot) in program.list(op, N / E).iter().enumerate() {
         if E == 8 || op.aux & EXTENDED != 0 {
-            let value: [u64; 32] =
-                std::array::from_fn(|lane| extend::<E>(element::<N, E>(&data[lane], at), signed));
+            let mut value = [0_u64; 32];
+            for lane in 0..32 {
+                value[lane] = extend::<E>(element::<N, E>(&data[lane], at), signed);
+            }
             u64::store(&mut cx.warp.regs, *slot, cx.mask, &value);
         } else if E == 4 {
-            let value: [u32; 32] =
-                std::array::from_fn(|lane| element::<N, E>(&data[lane], at) as u32);
+            let mut value = [0_u32; 32];
+            for lane in 0..32 {
+                value[lane] = element::<N, E>(&data[lane], at) as u32;
+            }
             u32::store(&mut cx.warp.regs, *slot, cx.mask, &value);
         } else {
-            let value: [u32; 32] = std::array::from_fn(|lane| {
-                extend::<E>(element::<N, E>(&data[lane], at), signed) as u32
-            });
+            let kept = kept(op);
+            let mut value = [0_u32; 32];
+            for lane in 0..32 {
+                value[lane] = extend::<E>(element::<N, E>(&data[lane], at), signed) as u32 & kept;
+            }
             u32::store(&mut cx.warp.regs, *slot, cx.mask, &value);
         }
     }
@@ -246,17 +358,20 @@ impl<const N: usize, const E: usize> Handler for Load<N, E> {
         let request = Request {
             which: 0,
             place: place_of(op),
-            kind: Kind::Read,
+            kind: if op.aux & STRONG == 0 {
+                Kind::Read
+            } else {
+                Kind::StrongRead
+            },
             bytes: N as u32,
             mask: cx.mask,
         };
-        let before = cx.worker.addresses;
         if let Some(reached) = reach::<L>(cx, op, request) {
             let view = cx.view(reached.memory);
             let data = read_lanes::<N>(view, reached.offset, cx.pattern(op, 0));
             put::<N, E>(cx, op, &data);
         } else {
-            cx.worker.addresses = before;
+            cx.address_lanes(op.a, op.aux & NARROW_ADDRESS != 0, op.x);
             let data = apart::<N>(cx, op, request);
             put::<N, E>(cx, op, &data);
         }
@@ -302,78 +417,24 @@ impl<const N: usize, const E: usize> Handler for Store<N, E> {
         let request = Request {
             which: 0,
             place: place_of(op),
-            kind: Kind::Write,
+            kind: if op.aux & STRONG == 0 {
+                Kind::Write
+            } else {
+                Kind::StrongWrite
+            },
             bytes: N as u32,
             mask: cx.mask,
         };
-        let before = cx.worker.addresses;
         if let Some(reached) = reach::<L>(cx, op, request) {
             let view = cx.view(reached.memory);
-            let pattern = cx.pattern(op, 0);
-            if pattern.shape == Shape::Unit {
-                for (lane, bytes) in data.iter().enumerate() {
-                    view.write::<N>(reached.offset + lane * N, *bytes);
-                }
-            } else {
-                for lane in lanes_of(request.mask) {
-                    let at = reached
-                        .offset
-                        .wrapping_add_signed(pattern.rel[lane] as isize);
-                    view.write::<N>(at, data[lane]);
-                }
-            }
+            write_lanes::<N>(view, reached.offset, cx.pattern(op, 0), &data);
         } else {
-            cx.worker.addresses = before;
+            cx.address_lanes(op.a, op.aux & NARROW_ADDRESS != 0, op.x);
             for lane in lanes_of(request.mask) {
                 if let Some(reached) = reach_lane(cx, op, request, lane) {
                     cx.view(reached.memory)
                         .write::<N>(reached.offset, data[lane]);
                 }
-            }
-        }
-        Flow::Next
-    }
-}
-
-/// `ld.param` of a kernel: the same bytes for every lane, at a place that is known.
-struct LoadParam;
-
-impl Handler for LoadParam {
-    #[inline(always)]
-    #[allow(clippy::cast_possible_truncation, reason = "32-bit registers")]
-    fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
-        let program = cx.grid.program;
-        let view = cx.grid.params.view();
-        let bytes = op.b as usize;
-        let signed = op.aux & SIGNED != 0;
-        for (at, slot) in program.list(op, op.c as usize).iter().enumerate() {
-            let place = usize::try_from(op.x).unwrap_or(usize::MAX) + at * bytes;
-            let mut raw = [0; 8];
-            if place + bytes > view.len() {
-                let lane = cx.mask.trailing_zeros() as usize;
-                cx.worker.addresses[lane] = place as u64 + u64::from(window::PARAM_START);
-                let request = Request {
-                    which: 0,
-                    place: Place::Param,
-                    kind: Kind::Read,
-                    bytes: op.b,
-                    mask: cx.mask,
-                };
-                reach_lane(cx, op, request, lane);
-                continue;
-            }
-            view.copy_to(place, &mut raw[..bytes]);
-            let value = u64::from_le_bytes(raw);
-            let value = match bytes {
-                1 => extend::<1>(value, signed),
-                2 => extend::<2>(value, signed),
-                4 => extend::<4>(value, signed),
-                _ => value,
-            };
-            if bytes == 8 || op.aux & EXTENDED != 0 {
-                u64::store(&mut cx.warp.regs, *slot, cx.mask, &[value; 32]);
-            } else {
-                u32::store(&mut cx.warp.regs, *slot, cx.mask, &[value as u32; 32]);
             }
         }
         Flow::Next

@@ -24,6 +24,7 @@ pub(crate) mod mbarrier;
 pub(crate) mod memory;
 mod mma;
 mod moves;
+mod operands;
 mod single;
 mod special;
 mod warp;

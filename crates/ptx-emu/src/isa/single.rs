@@ -121,13 +121,17 @@ fn extreme(
                 let op = lanes!(d, |a: f32, b: f32, c: f32| -> f32 {
                     let size = |x| if ABS { single::abs(x) } else { x };
                     let [a, b, c] = [a, b, c].map(|x| size(flush::<FTZ>(x)));
-                    minmax::three(a, b, c, $f)
+                    $f($f(a, b), c)
                 });
                 (op, 3)
             } else {
                 let op = lanes!(d, |a: f32, b: f32| -> f32 {
                     let (a, b) = (flush::<FTZ>(a), flush::<FTZ>(b));
-                    if ABS { minmax::xorsign_abs(a, b, $f) } else { $f(a, b) }
+                    if ABS {
+                        minmax::xorsign($f(single::abs(a), single::abs(b)), a, b)
+                    } else {
+                        $f(a, b)
+                    }
                 });
                 (op, 2)
             }))

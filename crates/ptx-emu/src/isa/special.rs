@@ -113,18 +113,18 @@ fn halves(d: &Decoder<'_, '_>, name: &str, ty: Type, ftz: bool) -> Option<Op> {
     }
     macro_rules! both {
         ($f:path) => {
-            lanes!(d, |a: u32| -> u32 { packed::map(a, $f) })
+            lanes!(d, |a: u32| -> u32 { $f(a) })
         };
     }
     Some(match (name, ty, ftz) {
         ("ex2", Type::F16, false) => one!(f16::ex2),
-        ("ex2", Type::F16x2, false) => both!(f16::ex2),
+        ("ex2", Type::F16x2, false) => both!(packed::f16x2::ex2),
         ("ex2", Type::Bf16, true) => one!(bf16::ex2_ftz),
-        ("ex2", Type::Bf16x2, true) => both!(bf16::ex2_ftz),
+        ("ex2", Type::Bf16x2, true) => both!(packed::bf16x2::ex2_ftz),
         ("tanh", Type::F16, false) => one!(f16::tanh),
-        ("tanh", Type::F16x2, false) => both!(f16::tanh),
+        ("tanh", Type::F16x2, false) => both!(packed::f16x2::tanh),
         ("tanh", Type::Bf16, false) => one!(bf16::tanh),
-        ("tanh", Type::Bf16x2, false) => both!(bf16::tanh),
+        ("tanh", Type::Bf16x2, false) => both!(packed::bf16x2::tanh),
         _ => return None,
     })
 }

@@ -8,7 +8,8 @@
 //! Bounds of the check, none of which accuses an ordered program:
 //! - an access to a single byte of a half-word is not checked (neighbouring blocks may own its two bytes);
 //! - block numbers are kept modulo 32 766: two blocks that far apart count as one;
-//! - after a race on a word is reported, its history starts from the later access.
+//! - after a race on a word is reported, its history starts from the later access;
+//! - reads as strong as atomics are forgotten where other blocks read plainly.
 //!
 //! Memory: 2 bytes per byte for the states, 1/8 for values, 1/16 for sectors; only what was touched.
 
@@ -25,7 +26,7 @@ pub(crate) const EVERY_BLOCK: u32 = u32::MAX;
 const BLOCKS: u32 = 0x7ffe;
 /// Owner of a half-word: several blocks. 0 is nobody, others are a block number plus 1.
 const MANY: u64 = 0x7fff;
-/// Flag of a writer: all its writes were atomic.
+/// Flag of an owner: all its accesses were atomic.
 const ATOMIC: u64 = 0x8000;
 /// Puts an owner into both halves.
 const BOTH: u64 = 0x1_0001;
@@ -46,8 +47,26 @@ pub(crate) struct GlobalConflict {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Access {
     Read,
+    StrongRead,
     Write,
     Atomic,
+}
+
+/// The present access and its block, as an owner.
+#[derive(Clone, Copy)]
+struct Present {
+    access: Access,
+    me: u64,
+}
+
+impl Access {
+    fn atomic(self) -> bool {
+        matches!(self, Self::StrongRead | Self::Atomic)
+    }
+
+    fn writes(self) -> bool {
+        matches!(self, Self::Write | Self::Atomic)
+    }
 }
 
 /// Which bytes of an allocation hold a value, which sectors one launch touched, and which blocks accessed it.
@@ -142,7 +161,27 @@ impl GlobalShadow {
         // Read before by this block alone, read by many, or written by this block: nothing to change.
         let (mine, many, own) = (me * BOTH, MANY * BOTH, me * BOTH);
         let quiet = |state: u64| state == mine || state == many || state >> 32 == own;
-        self.access(base, p, Access::Read, me, quiet, &ordered)
+        let easy = |state: u64| match state {
+            0 => mine,
+            _ if state >> 32 == 0 && state & 0xffff == state >> 16 => many,
+            _ => 0,
+        };
+        let access = Access::Read;
+        self.access(base, p, Present { access, me }, quiet, easy, &ordered)
+    }
+
+    /// A read of `p` by `block` as strong as an atomic: it does not conflict with atomics.
+    pub(crate) fn strong_read(
+        &self,
+        base: u64,
+        p: &Pattern,
+        block: u32,
+        ordered: impl Fn(u32) -> bool,
+    ) -> Option<GlobalConflict> {
+        let me = owner(block);
+        let quiet = |state: u64| state == (me | ATOMIC) * BOTH || state == (MANY | ATOMIC) * BOTH;
+        let access = Access::StrongRead;
+        self.access(base, p, Present { access, me }, quiet, |_| 0, &ordered)
     }
 
     /// A write of `p` by `block`.
@@ -157,7 +196,12 @@ impl GlobalShadow {
         let me = owner(block);
         let own = (me * BOTH) << 32;
         let quiet = |state: u64| state == own || state == own | (me * BOTH);
-        self.access(base, p, Access::Write, me, quiet, &ordered)
+        let easy = |state: u64| match state {
+            _ if state == 0 || state == me * BOTH => state | own,
+            _ => 0,
+        };
+        let access = Access::Write;
+        self.access(base, p, Present { access, me }, quiet, easy, &ordered)
     }
 
     /// An atomic read-modify-write of `p` by `block`. Atomics do not conflict with each other.
@@ -173,17 +217,21 @@ impl GlobalShadow {
         let writers = |owner: u64| ((owner | ATOMIC) * BOTH) << 32;
         let (mine, many) = (writers(me), writers(MANY));
         let quiet = |state: u64| state == mine || state == many;
-        self.access(base, p, Access::Atomic, me, quiet, &ordered)
+        let easy = |state: u64| if state == 0 { mine } else { 0 };
+        let access = Access::Atomic;
+        self.access(base, p, Present { access, me }, quiet, easy, &ordered)
     }
 
+    /// `quiet`: whether a state neither changes nor conflicts. `easy`: the state after, if there is no conflict
+    /// in an access to the whole word, for the frequent states; 0 for others.
     #[inline(always)]
     fn access(
         &self,
         base: u64,
         p: &Pattern,
-        access: Access,
-        me: u64,
+        now: Present,
         quiet: impl Fn(u64) -> bool,
+        easy: impl Fn(u64) -> u64,
         ordered: &impl Fn(u32) -> bool,
     ) -> Option<GlobalConflict> {
         let words = usize::try_from(self.bytes.div_ceil(4)).ok()?;
@@ -201,7 +249,11 @@ impl GlobalShadow {
             if quiet(old) {
                 continue;
             }
-            let clash = self.change(state, old, access, me, touched, ordered);
+            let new = easy(old);
+            if touched == 0xf && new != 0 && self.exchange(state, old, new).is_ok() {
+                continue;
+            }
+            let clash = self.change(state, old, now, touched, ordered);
             if let Some((half, kind, other)) = clash
                 && found.is_none()
             {
@@ -219,14 +271,22 @@ impl GlobalShadow {
         found
     }
 
+    #[inline(always)]
+    fn exchange(&self, state: &AtomicU64, old: u64, new: u64) -> Result<u64, u64> {
+        if self.alone {
+            state.store(new, Ordering::Relaxed);
+            return Ok(old);
+        }
+        state.compare_exchange_weak(old, new, Ordering::Relaxed, Ordering::Relaxed)
+    }
+
     /// Enters an access into one state; returns the half-word, kind and owner of a conflict.
     #[inline(never)]
     fn change(
         &self,
         state: &AtomicU64,
         mut old: u64,
-        access: Access,
-        me: u64,
+        now: Present,
         touched: u8,
         ordered: &impl Fn(u32) -> bool,
     ) -> Option<(u32, RaceKind, u64)> {
@@ -238,21 +298,17 @@ impl GlobalShadow {
                 }
                 let (low, high) = (16 * half, 32 + 16 * half);
                 let (reader, writer) = (old >> low & 0xffff, old >> high & 0xffff);
-                let conflict = conflict(access, reader, writer, me, ordered);
+                let conflict = conflict(now, reader, writer, ordered);
                 clash = clash.or(conflict.map(|(kind, other)| (half, kind, other)));
-                let (reader, writer) = after(access, reader, writer, me);
+                let (reader, writer) = after(now, reader, writer);
                 new = new & !(0xffff << low | 0xffff << high) | reader << low | writer << high;
             }
             if new == old {
                 return clash;
             }
-            if self.alone {
-                state.store(new, Ordering::Relaxed);
-                return clash;
-            }
-            match state.compare_exchange_weak(old, new, Ordering::Relaxed, Ordering::Relaxed) {
+            match self.exchange(state, old, new) {
                 Ok(_) => return clash,
-                Err(now) => old = now,
+                Err(changed) => old = changed,
             }
         }
     }
@@ -260,36 +316,43 @@ impl GlobalShadow {
 
 /// The conflict of an access with the owners of a half-word.
 fn conflict(
-    access: Access,
+    now: Present,
     reader: u64,
     writer: u64,
-    me: u64,
     ordered: &impl Fn(u32) -> bool,
 ) -> Option<(RaceKind, u64)> {
+    let Present { access, me } = now;
     let stranger = |owner: u64| {
         let block = u32::try_from(owner).unwrap_or(0).wrapping_sub(1);
         let block = if owner == MANY { EVERY_BLOCK } else { block };
         owner != 0 && owner != me && !ordered(block)
     };
-    let both_atomic = access == Access::Atomic && writer & ATOMIC != 0;
-    if !both_atomic && stranger(writer & !ATOMIC) {
-        let kind = match access {
-            Access::Read => RaceKind::ReadAfterWrite,
-            Access::Write | Access::Atomic => RaceKind::WriteAfterWrite,
+    let both_atomic = |owner: u64| access.atomic() && owner & ATOMIC != 0;
+    if !both_atomic(writer) && stranger(writer & !ATOMIC) {
+        let kind = if access.writes() {
+            RaceKind::WriteAfterWrite
+        } else {
+            RaceKind::ReadAfterWrite
         };
         return Some((kind, writer & !ATOMIC));
     }
-    (access != Access::Read && stranger(reader)).then_some((RaceKind::WriteAfterRead, reader))
+    let clash = access.writes() && !both_atomic(reader) && stranger(reader & !ATOMIC);
+    clash.then_some((RaceKind::WriteAfterRead, reader & !ATOMIC))
 }
 
 /// Readers and writer of a half-word after an access.
-fn after(access: Access, reader: u64, writer: u64, me: u64) -> (u64, u64) {
+fn after(now: Present, reader: u64, writer: u64) -> (u64, u64) {
+    let Present { access, me } = now;
     match access {
         // Who conflicts with this read conflicts with the block's own write as well.
         Access::Read if writer == me => (reader, writer),
-        Access::Read if reader == 0 => (me, writer),
+        Access::Read if reader == 0 || reader & ATOMIC != 0 => (me, writer),
         Access::Read if reader == me => (me, writer),
         Access::Read => (MANY, writer),
+        Access::StrongRead if writer & !ATOMIC == me => (reader, writer),
+        Access::StrongRead if reader == 0 || reader == me | ATOMIC => (me | ATOMIC, writer),
+        Access::StrongRead if reader & ATOMIC != 0 => (MANY | ATOMIC, writer),
+        Access::StrongRead => (reader, writer),
         // Reads that are ordered before the write need not be kept; the block's own do no harm.
         Access::Write => (if reader == me { me } else { 0 }, me),
         Access::Atomic if writer & ATOMIC == 0 && writer == me => (reader, me),

@@ -58,13 +58,6 @@ impl Marks {
         let ones = |bits: &AtomicU64| u64::from(bits.load(Ordering::Relaxed).count_ones());
         self.bits.iter().map(ones).sum()
     }
-
-    /// Whether any number is in the set.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.bits
-            .iter()
-            .all(|bits| bits.load(Ordering::Relaxed) == 0)
-    }
 }
 
 /// The part of `at..to` in one word: word, bits, and where the next part begins.

@@ -10,6 +10,7 @@ mod global;
 mod marks;
 mod order;
 mod plane;
+mod present;
 mod shared;
 #[cfg(test)]
 mod tests;

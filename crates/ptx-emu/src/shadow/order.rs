@@ -10,8 +10,9 @@
 /// Accesses of each warp, up to a stamp, that a synchronisation object passes on.
 pub(crate) type Clock = [u32; 32];
 
-/// The stamps have 26 bits; the highest one stands for "not done yet".
-const LAST_STAMP: u32 = (1 << 26) - 2;
+/// The stamps have 25 bits, so that keys compare alike as signed numbers (which vector instructions prefer); the
+/// highest one stands for "not done yet".
+const LAST_STAMP: u32 = (1 << 25) - 2;
 
 /// Low bits of a key that are not its stamp.
 pub(super) const KEY_SHIFT: u32 = 6;
@@ -24,6 +25,8 @@ pub(crate) struct Order {
     pub(super) known: [[u32; 32]; 32],
     /// Of each warp, the least of `known` over the block's warps.
     floor: [u32; 32],
+    /// Stamp up to which everything is ordered before the present of every warp.
+    pub(super) level: u32,
     /// The block's warps.
     warps: u32,
     /// Warps that will not access anything any more.
@@ -38,6 +41,7 @@ impl Order {
             stamp: 0,
             known: [[0; 32]; 32],
             floor: [0; 32],
+            level: 0,
             warps: 0,
             exited: 0,
             exhausted: false,
@@ -120,7 +124,7 @@ impl Order {
 
     /// Orders all that was released into a clock before the present of `warp`.
     ///
-    /// A warp that acquires its own release counts as synchronised: the shadow keeps one read per warp and word
+    /// A warp that acquires its own release (also by way of others) counts as synchronised: the shadow keeps one read per warp and word
     /// and could not tell lanes that read before the release from lanes that read after it.
     pub(crate) fn acquire(&mut self, warp: u32, clock: &Clock) {
         let at = (warp & 31) as usize;
@@ -152,8 +156,10 @@ impl Order {
 
     /// Everything so far is ordered before the present of every warp.
     fn level(&mut self) {
-        self.known = [[self.stamp; 32]; 32];
+        let warps = 32 - self.warps.leading_zeros() as usize;
+        self.known[..warps].fill([self.stamp; 32]);
         self.floor = [self.stamp; 32];
+        self.level = self.stamp;
         self.advance();
     }
 

@@ -13,87 +13,69 @@
     reason = "the loops over cells must not branch, so that they can be vectorised"
 )]
 
-use super::order::{KEY_SHIFT, Order};
-use super::walk::walk;
-use super::{Conflict, Findings, RaceKind, Who};
+use super::order::KEY_SHIFT;
+use super::present::{INSTRUCTION_SHIFT, LOW, PENDING, PENDING_KEY, Present};
+use super::walk::{any, update};
+use super::{Conflict, Findings, RaceKind};
 use crate::access::{Cells, MANY};
-
-/// In the key of a write: an atomic one.
-pub(super) const ATOMIC: u32 = 1;
-/// In the key of a write: an asynchronous copy that was not waited for.
-pub(super) const PENDING: u32 = 2;
-
-const PENDING_KEY: u32 = u32::MAX << KEY_SHIFT | PENDING;
-/// All that is not the stamp.
-const LOW: u32 = (1 << KEY_SHIFT) - 1;
-const INSTRUCTION_SHIFT: u32 = 10;
 
 /// Last writes and last reads of an array of cells.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Plane {
-    /// Per cell: stamp, [`MANY`], [`ATOMIC`], [`PENDING`].
+    /// Per cell: stamp and flags (`MANY`, `ATOMIC`, `PENDING`).
     write: Vec<u32>,
     /// Per cell: warp (5 bits), lane (5), instruction (22) of the last write.
     name: Vec<u32>,
-    /// Per warp and cell: stamp, [`MANY`], lane of the last read.
+    /// Per warp and cell: stamp, `MANY`, lane of the last read.
     reads: Vec<u32>,
     /// From one warp's row of `reads` to the next.
     stride: usize,
     /// Key that no write's key exceeds.
     newest_write: u32,
+    /// Where those writes lie that not every warp is ordered after.
+    written: Range,
     /// Stamp of the last read of each warp.
     newest_read: [u32; 32],
+    /// Per warp, where those reads lie that not every warp is ordered after.
+    read: [Range; 32],
     /// Cells that may be pending.
     pending: usize,
 }
 
-/// The present access, as the loops need it.
-#[derive(Clone, Copy)]
-pub(super) struct Present<'a> {
-    pub warp: usize,
-    /// The warp as part of a name.
-    owner: u32,
-    /// Stamp of the access, as a key without flags.
-    pub key: u32,
-    /// What is ordered before it, by warp.
-    pub known: &'a [u32; 32],
-    /// Keys below are ordered before it.
-    pub limit: u32,
-    /// Flags of writes that it does not conflict with.
-    pub forgive: u32,
-    pub instruction: u32,
+/// Cells from `from` to before `to`.
+#[derive(Clone, Copy, Debug, Default)]
+struct Range {
+    from: usize,
+    to: usize,
 }
 
-impl<'a> Present<'a> {
+impl Range {
     #[inline(always)]
-    pub(super) fn new(who: Who, order: &'a Order, forgive: u32) -> Present<'a> {
-        let warp = (who.warp & 31) as usize;
-        Present {
-            warp,
-            owner: who.warp & 31,
-            key: order.key(),
-            known: &order.known[warp],
-            limit: order.limit(warp),
-            forgive,
-            instruction: who.instruction,
+    fn of(first: usize, cells: &Cells) -> Range {
+        let to = first + cells.extent;
+        Range { from: first, to }
+    }
+
+    #[inline(always)]
+    fn meets(self, other: Range) -> bool {
+        (self.from < other.to) & (other.from < self.to)
+    }
+
+    /// The least range around both, or just the other one.
+    #[inline(always)]
+    fn and(self, other: Range, both: bool) -> Range {
+        Range {
+            from: if both {
+                self.from.min(other.from)
+            } else {
+                other.from
+            },
+            to: if both {
+                self.to.max(other.to)
+            } else {
+                other.to
+            },
         }
-    }
-
-    /// Whether a write with this key and name conflicts with the present access by the lanes of `tag`.
-    #[inline(always)]
-    fn clashes_with_write(&self, key: u32, name: u32, tag: u32) -> bool {
-        let late = key >> KEY_SHIFT > self.known[(name & 31) as usize];
-        let owner = self.owner | (tag & 31) << 5;
-        let same_thread = (name & 0x3ff == owner) & ((key & (MANY | PENDING)) | (tag & MANY) == 0);
-        late & !same_thread & (key & self.forgive == 0)
-    }
-
-    /// Whether a read of warp `other` with this key conflicts with the present write by the lanes of `tag`.
-    #[inline(always)]
-    fn clashes_with_read(&self, key: u32, other: usize, tag: u32) -> bool {
-        let late = key >> KEY_SHIFT > self.known[other & 31];
-        let same_thread = (other == self.warp) & ((key & LOW) == tag) & (tag & MANY == 0);
-        late & !same_thread
     }
 }
 
@@ -151,16 +133,13 @@ impl Plane {
 
     /// The first write in the way of the present access. `first` is the lowest cell.
     #[inline(always)]
-    pub(super) fn check_writes(&mut self, first: usize, cells: &Cells, now: &Present) -> Findings {
-        if self.writes_are_ordered(now) {
+    pub(super) fn check_writes(&self, first: usize, cells: &Cells, now: &Present) -> Findings {
+        if self.writes_are_ordered(now) || !self.written.meets(Range::of(first, cells)) {
             return None;
         }
-        let write = self.write.get_mut(first..first + cells.extent)?;
-        let mut newest = 0;
-        walk!(cells, |_tag, key in write| {
-            newest = newest.max(*key);
-        });
-        if newest < now.limit {
+        let write = self.write.get(first..first + cells.extent)?;
+        let limit = now.limit.cast_signed();
+        if !any(cells, write, write, |_, key, _| key.cast_signed() >= limit) {
             return None;
         }
         self.examine_writes(first, cells, now)
@@ -173,12 +152,18 @@ impl Plane {
     }
 
     #[inline(never)]
-    fn examine_writes(&mut self, first: usize, cells: &Cells, now: &Present) -> Findings {
-        let write = self.write.get_mut(first..first + cells.extent)?;
-        let name = self.name.get_mut(first..first + cells.extent)?;
-        let mut clash = false;
-        walk!(cells, |tag, key in write, name in name| {
-            clash |= now.clashes_with_write(*key, *name, tag);
+    fn examine_writes(&self, first: usize, cells: &Cells, now: &Present) -> Findings {
+        let write = self.write.get(first..first + cells.extent)?;
+        let name = self.name.get(first..first + cells.extent)?;
+        // Mostly a thread comes back to its own word; only then comes the clock, which is a look-up per word.
+        let strange = any(cells, write, name, |tag, key, name| {
+            (key.cast_signed() >= now.limit.cast_signed()) & !now.is_same_thread(key, name, tag)
+        });
+        if !strange {
+            return None;
+        }
+        let clash = any(cells, write, name, |tag, key, name| {
+            now.clashes_with_write(key, name, tag)
         });
         if !clash {
             return None;
@@ -209,11 +194,52 @@ impl Plane {
 
     /// The first read in the way of the present write. `first` is the lowest cell.
     #[inline(always)]
-    pub(super) fn check_reads(&mut self, first: usize, cells: &Cells, now: &Present) -> Findings {
+    pub(super) fn check_reads(&self, first: usize, cells: &Cells, now: &Present) -> Findings {
         if self.reads_are_ordered(now) {
             return None;
         }
-        self.examine_reads(first, cells, now)
+        let place = Range::of(first, cells);
+        for other in 0..32 {
+            let late = self.newest_read[other] > now.known[other];
+            if !(late & self.read[other].meets(place)) {
+                continue;
+            }
+            let row = other * self.stride + first;
+            let reads = self.reads.get(row..row + cells.extent)?;
+            let ordered = (now.known[other] << KEY_SHIFT | LOW).cast_signed();
+            if !any(cells, reads, reads, |_, key, _| key.cast_signed() > ordered) {
+                continue;
+            }
+            if other != now.warp || self.own_reads_clash(first, cells, now) {
+                return self.first_read_conflict(first, cells, other, now);
+            }
+        }
+        None
+    }
+
+    /// Whether lanes other than the writing one read a word since the warp was last synchronised.
+    #[inline(never)]
+    fn own_reads_clash(&self, first: usize, cells: &Cells, now: &Present) -> bool {
+        let row = now.warp * self.stride + first;
+        let Some(reads) = self.reads.get(row..row + cells.extent) else {
+            return false;
+        };
+        any(cells, reads, reads, |tag, key, _| {
+            now.clashes_with_read(key, now.warp, tag)
+        })
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn first_read_conflict(
+        &self,
+        first: usize,
+        cells: &Cells,
+        other: usize,
+        now: &Present,
+    ) -> Findings {
+        let mut pairs = cells.places.iter().zip(&cells.tags);
+        pairs.find_map(|(&place, &tag)| self.read_conflict(first + place as usize, other, tag, now))
     }
 
     /// Whether no warp has read anything that is not ordered before the present access.
@@ -224,36 +250,6 @@ impl Plane {
             late |= newest > known;
         }
         !late
-    }
-
-    #[inline(never)]
-    fn examine_reads(&mut self, first: usize, cells: &Cells, now: &Present) -> Findings {
-        for other in 0..32 {
-            if self.newest_read[other] <= now.known[other] {
-                continue;
-            }
-            let row = other * self.stride + first;
-            let reads = self.reads.get_mut(row..row + cells.extent)?;
-            let mut newest = 0;
-            walk!(cells, |_tag, key in reads| {
-                newest = newest.max(*key);
-            });
-            if newest >> KEY_SHIFT <= now.known[other] {
-                continue;
-            }
-            let mut clash = false;
-            walk!(cells, |tag, key in reads| {
-                clash |= now.clashes_with_read(*key, other, tag);
-            });
-            if clash {
-                let mut pairs = cells.places.iter().zip(&cells.tags);
-                return pairs.find_map(|(&place, &tag)| {
-                    let at = first + place as usize;
-                    self.read_conflict(at, other, tag, now)
-                });
-            }
-        }
-        None
     }
 
     /// The conflict of the present write by the lanes of `tag` with the last read of one cell by one warp.
@@ -279,24 +275,29 @@ impl Plane {
     /// Records a read.
     #[inline(always)]
     pub(super) fn note_read(&mut self, first: usize, cells: &Cells, now: &Present) {
-        self.newest_read[now.warp & 31] = now.key >> KEY_SHIFT;
+        let warp = now.warp & 31;
+        let kept = self.newest_read[warp] > now.level;
+        self.read[warp] = self.read[warp].and(Range::of(first, cells), kept);
+        self.newest_read[warp] = now.key >> KEY_SHIFT;
         let row = now.warp * self.stride + first;
         let Some(reads) = self.reads.get_mut(row..row + cells.extent) else {
             return;
         };
         // Reads that the warp has synchronised since are replaced; a later one joins them otherwise.
-        let ordered = now.known[now.warp & 31] << KEY_SHIFT | LOW;
+        let ordered = (now.known[now.warp & 31] << KEY_SHIFT | LOW).cast_signed();
         let key = now.key;
-        walk!(cells, |tag, read in reads| {
+        update(cells, reads, |tag, read| {
             let new = key | tag;
-            let others = if (*read ^ new) & LOW == 0 { 0 } else { MANY };
-            *read = if *read <= ordered { new } else { new | others };
+            let joins = (read.cast_signed() > ordered) & ((read ^ new) & LOW != 0);
+            new | if joins { MANY } else { 0 }
         });
     }
 
     /// Records a write with the given flags.
     #[inline(always)]
     pub(super) fn note_write(&mut self, first: usize, cells: &Cells, now: &Present, flags: u32) {
+        let kept = self.newest_write >> KEY_SHIFT > now.level;
+        self.written = self.written.and(Range::of(first, cells), kept);
         self.newest_write = self.newest_write.max(now.key | LOW);
         let key = now.key | flags;
         let who = now.owner | now.instruction << INSTRUCTION_SHIFT;
@@ -310,10 +311,8 @@ impl Plane {
         let Some(name) = self.name.get_mut(first..first + cells.extent) else {
             return;
         };
-        walk!(cells, |tag, key_of in write, name_of in name| {
-            *key_of = key | (tag & MANY);
-            *name_of = who | (tag & 31) << 5;
-        });
+        update(cells, write, |tag, _| key | (tag & MANY));
+        update(cells, name, |tag, _| who | (tag & 31) << 5);
     }
 
     /// Records a write where pending writes must be counted.

@@ -7,10 +7,13 @@
 //! Accesses that cover whole words are kept by word. Those that cover a part of a word (16-bit elements, mostly)
 //! are kept by byte in a second [`Plane`], made when the first one comes; every access is checked in both. So
 //! neighbours in one word never accuse each other.
+//!
+//! What stays unnoticed: an access that races with a write hidden behind a later, unordered atomic; and more than
+//! one race per request.
 
 use super::order::Order;
-use super::plane::{ATOMIC, PENDING, Plane, Present};
-use super::walk::walk;
+use super::plane::Plane;
+use super::present::{ATOMIC, PENDING, Present};
 use super::{Conflict, Findings, RaceKind, Who};
 use crate::access::{Cells, MANY, Pattern};
 
@@ -73,6 +76,27 @@ impl SharedShadow {
         }
         self.by_word.note_read(first, &p.cells, &now);
         found.map(in_words)
+    }
+
+    /// A read as strong as an atomic, by the lanes of `p`: it does not conflict with atomics. It is not kept, so
+    /// that no later write conflicts with it.
+    pub(crate) fn strong_read(
+        &mut self,
+        base: u64,
+        p: &Pattern,
+        who: Who,
+        order: &Order,
+    ) -> Findings {
+        let first = p.place(base, self.words)?;
+        let now = Present::new(who, order, ATOMIC);
+        let found = self.by_word.check_writes(first, &p.cells, &now);
+        let Some(by_byte) = self.by_byte.as_deref_mut() else {
+            return found.map(in_words);
+        };
+        found.map(in_words).or_else(|| match p.byte_cells.as_deref() {
+            Some(bytes) => by_byte.check_writes(first_byte(base, bytes)?, bytes, &now),
+            None => whole_words(by_byte, first, &p.cells, &now, false),
+        })
     }
 
     /// A write by the lanes of `p`.
@@ -176,15 +200,11 @@ impl SharedShadow {
 
     /// The first byte that holds no value among those that `p` reads, and a lane that reads it.
     #[inline(always)]
-    pub(crate) fn uninitialised(&mut self, base: u64, p: &Pattern) -> Option<(u64, u32)> {
+    pub(crate) fn uninitialised(&self, base: u64, p: &Pattern) -> Option<(u64, u32)> {
         let first = p.place(base, self.words)?;
         if p.whole_words {
-            let filled = self.filled.get_mut(first..first + p.cells.extent)?;
-            let mut all = FILLED;
-            walk!(p.cells, |_tag, word in filled| {
-                all &= *word;
-            });
-            if all == FILLED {
+            let filled = self.filled.get(first..first + p.cells.extent)?;
+            if all_filled(filled, &p.cells) {
                 return None;
             }
         }
@@ -217,9 +237,19 @@ impl SharedShadow {
         let Some(filled) = self.filled.get_mut(first..first + p.cells.extent) else {
             return;
         };
-        walk!(p.cells, |_tag, word in filled| {
-            *word = FILLED;
-        });
+        if in_short_runs(&p.cells) {
+            for &place in &p.cells.places {
+                filled[place as usize] = FILLED;
+            }
+            return;
+        }
+        let lowest = p.spans.first().map_or(0, |span| span.word);
+        for span in &p.spans {
+            let from = (span.word - lowest).cast_unsigned() as usize;
+            if let Some(run) = filled.get_mut(from..from + span.words as usize) {
+                run.fill(FILLED);
+            }
+        }
     }
 
     /// The bytes of a range hold a value from now on.
@@ -234,6 +264,40 @@ impl SharedShadow {
             *filled |= (FILLED << from) & (FILLED >> (4 - to));
         }
     }
+}
+
+/// Whether a walk word by word is quicker than one by runs, where a word takes one byte.
+#[inline(always)]
+fn in_short_runs(cells: &Cells) -> bool {
+    cells.tags.len() < 8 * cells.spans.len()
+}
+
+/// Whether all bytes of all words of a request hold a value; `filled` begins at its lowest word.
+#[inline(always)]
+fn all_filled(filled: &[u8], cells: &Cells) -> bool {
+    let mut all = FILLED;
+    if in_short_runs(cells) {
+        for &place in &cells.places {
+            all &= filled[place as usize];
+        }
+        return all == FILLED;
+    }
+    let lowest = cells.spans.first().map_or(0, |span| span.word);
+    for span in &cells.spans {
+        let from = (span.word - lowest).cast_unsigned() as usize;
+        let run = filled.get(from..from + span.words as usize).unwrap_or(&[]);
+        // Eight words at a time.
+        let (eights, rest) = run.as_chunks::<8>();
+        let eights = eights
+            .iter()
+            .fold(u64::MAX, |all, eight| all & u64::from_ne_bytes(*eight));
+        all &= eights
+            .to_ne_bytes()
+            .iter()
+            .fold(FILLED, |all, word| all & word);
+        all &= rest.iter().fold(FILLED, |all, word| all & word);
+    }
+    all == FILLED
 }
 
 /// First word and number of words that a range of bytes touches.

@@ -1,10 +1,30 @@
 //! One tiny program per instruction form. Expected values are computed here, by code that shares
 //! nothing with the interpreter.
 
+mod atomic;
+mod barrier;
+mod calls;
+mod carry;
 mod case;
+mod compare;
+mod conformance;
 mod control;
 mod double;
+#[path = "../driver/mod.rs"]
+mod driver;
 mod exact;
+mod faults;
+mod fence;
+mod fields;
+mod hints;
+mod integer;
+mod logic;
+mod memory;
+mod moves;
+mod refused;
+mod select;
 mod single;
 mod special;
 mod values;
+mod variables;
+mod warp;

@@ -13,7 +13,7 @@ use crate::shadow::{self, Conflict, GlobalConflict};
 #[inline(never)]
 pub(super) fn wrong(cx: &mut Cx<'_>, op: &Op, request: Request, lane: usize, address: u64) {
     let bytes = request.bytes;
-    let write = request.kind != Kind::Read;
+    let write = request.kind.writes();
     let (place, offset) = match request.place {
         Place::Generic => match address >> 32 {
             1 => (Place::Shared, address - window::SHARED),
@@ -198,7 +198,7 @@ pub(super) fn global(
         };
         cx.violate(op, conflict.lane as usize, kind);
     }
-    if request.kind != Kind::Read {
+    if request.kind.writes() {
         let first = base + reached.offset as u64;
         let pattern = cx.pattern(op, request.which);
         let (rel, mask) = (pattern.rel, pattern.mask);
@@ -250,7 +250,7 @@ pub(crate) fn shared(
     let kind = if conflict.kind == shadow::RaceKind::PendingCopy {
         ViolationKind::CopyNotAwaited {
             address,
-            write: request.kind != Kind::Read,
+            write: request.kind.writes(),
             other,
         }
     } else {
@@ -291,7 +291,7 @@ pub(super) fn local(
     let mut unset = None;
     for lane in lanes_of(mask) {
         let at = offset.wrapping_add_signed(rel[lane] as isize);
-        if kind == Kind::Read {
+        if !kind.writes() {
             let missing = cx.warp.local_written.missing(at, bytes);
             unset = unset.or(missing.map(|byte| (lane, byte)));
         } else {
@@ -299,7 +299,7 @@ pub(super) fn local(
         }
     }
     if let Some((lane, byte)) = unset {
-        let own = (byte - lane * cx.warp.local_bytes as usize) as u64;
+        let own = (byte - lane * cx.warp.local_stride() as usize) as u64;
         let kind = ViolationKind::Uninitialised {
             space: Space::Local,
             address: own + u64::from(window::LOCAL_START),

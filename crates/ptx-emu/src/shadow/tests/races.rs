@@ -172,20 +172,18 @@ impl Run {
             Kind::Atomic => shadow.atomic(base, p, who, order),
             Kind::Copy => shadow.async_write(base, p, who, order),
         };
-        match report {
-            Some(report) => {
-                let real = races.iter().any(|race| race.is(&report));
-                assert!(
-                    real,
-                    "false alarm: {report:?} at {lanes:?}, races {races:?}"
-                );
-                self.reported += 1;
-            }
-            None => {
-                let missed = races.iter().find(|race| !self.settled.contains(&race.byte));
-                assert!(missed.is_none(), "missed: {missed:?} at {lanes:?}");
-                self.silent += 1;
-            }
+        if let Some(report) = report {
+            let real = races.iter().any(|race| race.is(&report));
+            assert!(
+                real,
+                "false alarm: {report:?} at {lanes:?}, races {races:?}"
+            );
+            self.reported += 1;
+        } else {
+            let mut races = races.iter();
+            let missed = races.find(|race| !self.settled.contains(&race.byte));
+            assert!(missed.is_none(), "missed: {missed:?} at {lanes:?}");
+            self.silent += 1;
         }
         self.settled.extend(races.iter().map(|race| race.byte));
         if kind == Kind::Copy {

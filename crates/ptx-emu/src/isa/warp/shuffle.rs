@@ -1,0 +1,293 @@
+//! `shfl.sync` (PTX ISA 9.7.9.6).
+//!
+//! Nearly always all lanes take part and the operands are constants. Which lane reads which is then
+//! known beforehand, and mostly one of a few permutations that become vector instructions.
+
+use crate::ast::{Instruction, Operand, Type};
+use crate::decode::Decoder;
+use crate::decode::form::{Form, LoadError};
+use crate::exec::collect::{Group, gather_groups};
+use crate::exec::{Cx, Flow};
+use crate::isa::warp::{pair, put_pred};
+use crate::lanes::{Lane, lanes_of};
+use crate::program::Op;
+use crate::report::ViolationKind;
+use crate::simd::{Handler, Level};
+
+const UP: u8 = 0;
+const DOWN: u8 = 1;
+const BUTTERFLY: u8 = 2;
+const INDEX: u8 = 3;
+
+pub(super) fn decode<'a>(
+    d: &mut Decoder<'_, 'a>,
+    mut form: Form<'a>,
+    instruction: &Instruction<'a>,
+) -> Result<(), LoadError> {
+    let mode = match form.choice(&["up", "down", "bfly", "idx"]) {
+        Some("up") => UP,
+        Some("down") => DOWN,
+        Some("bfly") => BUTTERFLY,
+        Some(_) => INDEX,
+        None => return Err(form.unsupported("it names no mode")),
+    };
+    let ty = form.ty()?;
+    form.done()?;
+    if ty != Type::B32 {
+        return Err(form.unsupported("it exchanges 32 bits"));
+    }
+    let [result, value, b, c, members] = d.operands(&form, instruction)?;
+    let mut slots = vec![d.src(&form, members, ty)?];
+    let mut op = if let (Operand::Int(b), Operand::Int(c), Operand::Int(members)) = (b, c, members)
+        && low(*members) == u32::MAX
+    {
+        let sources = Sources::of(mode, &[low(*b); 32], &[low(*c); 32]);
+        slots.extend(sources.from);
+        let mut op = constant(d, &sources);
+        op.x = i64::from(sources.fits);
+        op
+    } else {
+        slots.extend([d.src(&form, b, ty)?, d.src(&form, c, ty)?]);
+        match mode {
+            UP => d.op::<General<UP>>(),
+            DOWN => d.op::<General<DOWN>>(),
+            BUTTERFLY => d.op::<General<BUTTERFLY>>(),
+            _ => d.op::<General<INDEX>>(),
+        }
+    };
+    let (register, pred) = pair(result);
+    op.d = d.dst(&form, register, ty)?;
+    op.b = d.pred_dst(&form, pred)?;
+    op.a = d.src(&form, value, ty)?;
+    op.list = d.list(&slots);
+    d.push(op);
+    Ok(())
+}
+
+fn low(value: i64) -> u32 {
+    u32::try_from(value & 0xffff_ffff).unwrap_or(0)
+}
+
+/// Which lane each lane reads.
+struct Sources {
+    /// Its own where the computed one is out of range.
+    from: [u32; 32],
+    /// Lanes whose computed one is in range.
+    fits: u32,
+}
+
+impl Sources {
+    #[inline(always)]
+    #[allow(clippy::cast_possible_truncation, reason = "lanes are below 32")]
+    fn of(mode: u8, b: &[u32; 32], c: &[u32; 32]) -> Self {
+        let mut fits = 0;
+        let from = std::array::from_fn(|at| {
+            let lane = at as u32;
+            let (b, clamp, segment) = (b[at] & 31, c[at] & 31, c[at] >> 8 & 31);
+            let most = lane & segment | clamp & !segment;
+            let (from, fit) = match mode {
+                UP => (lane.wrapping_sub(b), lane >= b + most),
+                DOWN => (lane + b, lane + b <= most),
+                BUTTERFLY => (lane ^ b, lane ^ b <= most),
+                _ => {
+                    let from = lane & segment | b & !segment;
+                    (from, from <= most)
+                }
+            };
+            fits |= u32::from(fit) << lane;
+            if fit { from } else { lane }
+        });
+        Self { from, fits }
+    }
+
+    /// Whether each lane in range reads the one that `source` says.
+    fn are(&self, source: impl Fn(u32) -> u32) -> bool {
+        let lanes = (0..).zip(&self.from);
+        let mut fitting = lanes.filter(|(lane, _)| self.fits >> lane & 1 != 0);
+        fitting.all(|(lane, from)| *from == source(lane))
+    }
+}
+
+/// The op for a shuffle of which all is known, except which lanes run it.
+fn constant(d: &Decoder<'_, '_>, sources: &Sources) -> Op {
+    macro_rules! try_all {
+        ($($permutation:ident: $($n:literal)*;)*) => {$($(
+            if sources.are($permutation::<$n>::source(sources)) {
+                let mut op = d.op::<Constant<$permutation<$n>>>();
+                op.c = sources.from[0];
+                return op;
+            }
+        )*)*};
+    }
+    if sources.fits == u32::MAX {
+        try_all! {
+            Flip: 1 2 4 8 16;
+            Spread: 32 16 8 4 2;
+        }
+    }
+    try_all! {
+        Down: 1 2 4 8 16;
+        Up: 1 2 4 8 16;
+    }
+    d.op::<Constant<Any>>()
+}
+
+trait Permutation {
+    /// The values by lane; also of lanes that read their own in truth.
+    fn apply(values: &[u32; 32], op: &Op, table: &[u32]) -> [u32; 32];
+}
+
+/// Lane `l` reads `l ^ N`.
+struct Flip<const N: usize>;
+/// All lanes of a segment of `N` read the same lane of it.
+struct Spread<const N: usize>;
+/// Lane `l` reads `l + N`.
+struct Down<const N: usize>;
+/// Lane `l` reads `l - N`.
+struct Up<const N: usize>;
+/// By table.
+struct Any;
+
+#[allow(clippy::cast_possible_truncation, reason = "lanes are below 32")]
+impl<const N: usize> Flip<N> {
+    fn source(_: &Sources) -> impl Fn(u32) -> u32 {
+        |lane| lane ^ N as u32
+    }
+}
+
+#[allow(clippy::cast_possible_truncation, reason = "lanes are below 32")]
+impl<const N: usize> Spread<N> {
+    fn source(sources: &Sources) -> impl Fn(u32) -> u32 {
+        let first = sources.from[0];
+        move |lane| (lane & !(N as u32 - 1)) + first
+    }
+}
+
+#[allow(clippy::cast_possible_truncation, reason = "lanes are below 32")]
+impl<const N: usize> Down<N> {
+    fn source(_: &Sources) -> impl Fn(u32) -> u32 {
+        |lane| lane + N as u32
+    }
+}
+
+#[allow(clippy::cast_possible_truncation, reason = "lanes are below 32")]
+impl<const N: usize> Up<N> {
+    fn source(_: &Sources) -> impl Fn(u32) -> u32 {
+        |lane| lane.wrapping_sub(N as u32)
+    }
+}
+
+impl<const N: usize> Permutation for Flip<N> {
+    #[inline(always)]
+    fn apply(values: &[u32; 32], _: &Op, _: &[u32]) -> [u32; 32] {
+        let mut out = *values;
+        for pair in out.chunks_exact_mut(2 * N) {
+            let (low, high) = pair.split_at_mut(N);
+            low.swap_with_slice(high);
+        }
+        out
+    }
+}
+
+impl<const N: usize> Permutation for Spread<N> {
+    #[inline(always)]
+    fn apply(values: &[u32; 32], op: &Op, _: &[u32]) -> [u32; 32] {
+        let mut out = *values;
+        for segment in out.chunks_exact_mut(N) {
+            segment.fill(segment[op.c as usize & (N - 1)]);
+        }
+        out
+    }
+}
+
+impl<const N: usize> Permutation for Down<N> {
+    #[inline(always)]
+    fn apply(values: &[u32; 32], _: &Op, _: &[u32]) -> [u32; 32] {
+        let mut out = *values;
+        out[..32 - N].copy_from_slice(&values[N..]);
+        out
+    }
+}
+
+impl<const N: usize> Permutation for Up<N> {
+    #[inline(always)]
+    fn apply(values: &[u32; 32], _: &Op, _: &[u32]) -> [u32; 32] {
+        let mut out = *values;
+        out[N..].copy_from_slice(&values[..32 - N]);
+        out
+    }
+}
+
+impl Permutation for Any {
+    #[inline(always)]
+    fn apply(values: &[u32; 32], _: &Op, table: &[u32]) -> [u32; 32] {
+        std::array::from_fn(|lane| values[table[lane] as usize & 31])
+    }
+}
+
+/// The slot with the members, then the lane that each lane reads; `x` has those in range.
+struct Constant<P>(std::marker::PhantomData<P>);
+
+impl<P: Permutation> Handler for Constant<P> {
+    #[inline(always)]
+    fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
+        let table = &cx.grid.program.list(op, 33)[1..];
+        let fits = low(op.x);
+        if cx.mask != u32::MAX {
+            let from = std::array::from_fn(|lane| table[lane]);
+            return exchange(cx, op, &Sources { from, fits });
+        }
+        let own = u32::load(&cx.warp.regs, op.a);
+        let moved = P::apply(&own, op, table);
+        let mut out = own;
+        for lane in 0..32 {
+            if fits >> lane & 1 != 0 {
+                out[lane] = moved[lane];
+            }
+        }
+        u32::store(&mut cx.warp.regs, op.d, u32::MAX, &out);
+        cx.warp.regs.preds[op.b as usize] = fits;
+        Flow::Next
+    }
+}
+
+/// The slots with the members and the two operands.
+struct General<const MODE: u8>;
+
+impl<const MODE: u8> Handler for General<MODE> {
+    #[inline(always)]
+    fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
+        let slots = cx.grid.program.list(op, 3);
+        let b = u32::load(&cx.warp.regs, slots[1]);
+        let c = u32::load(&cx.warp.regs, slots[2]);
+        exchange(cx, op, &Sources::of(MODE, &b, &c))
+    }
+}
+
+#[inline(never)]
+fn exchange(cx: &mut Cx<'_>, op: &Op, sources: &Sources) -> Flow {
+    let members = u32::load(&cx.warp.regs, cx.grid.program.list(op, 1)[0]);
+    let groups = match gather_groups(cx, op, &members) {
+        Ok(groups) => groups,
+        Err(flow) => return flow,
+    };
+    let own = u32::load(&cx.warp.regs, op.a);
+    for Group { members, lanes } in groups.iter() {
+        let mut out = own;
+        for lane in lanes_of(lanes) {
+            let from = sources.from[lane] & 31;
+            if from as usize != lane && lanes & members & 1 << from == 0 {
+                let kind = ViolationKind::ShuffleFromInactive {
+                    lane: u32::try_from(lane).unwrap_or(0),
+                    source_lane: from,
+                };
+                cx.violate(op, lane, kind);
+            } else {
+                out[lane] = own[from as usize];
+            }
+        }
+        u32::store(&mut cx.warp.regs, op.d, lanes, &out);
+        put_pred(cx, op.b, lanes, sources.fits);
+    }
+    Flow::Next
+}
