@@ -103,6 +103,10 @@ pub fn cases() -> Vec<Case> {
         &pairs(),
         exactly(move |row| row[0] & sign | row[1] & !sign),
     ));
+    // lanes that a guard leaves out in any pattern
+    let bits = random(64, 640, 26);
+    let infinite = |v: &u64| if v & 1 == 0 { 0 } else { 0x7ff0 << 48 };
+    let rows: Vec<_> = bits.iter().map(|v| vec![v | infinite(v)]).collect();
     cases.push(elementwise(
         "mov.b64 %d, %a;\n.reg .pred %p;\ntestp.finite.f64 %p, %a;\n\
          @!%p add.f64 %d, 0d3FF0000000000000, 0d3FF0000000000000;",

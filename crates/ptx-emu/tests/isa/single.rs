@@ -311,7 +311,13 @@ fn signs() -> Vec<Case> {
         &pairs(),
         crate::case::exactly(|row| row[0] & 0x8000_0000 | row[1] & 0x7fff_ffff),
     ));
-    // operands that are constants, lanes that a guard leaves out
+    // operands that are constants, lanes that a guard leaves out in any pattern
+    let bits = random(33, 640, 16);
+    let infinite = |v: &u64| if v >> 32 == 0 { 0 } else { 0x7f80_0000 };
+    let rows: Vec<_> = bits
+        .iter()
+        .map(|v| vec![v & 0xffff_ffff | infinite(v)])
+        .collect();
     cases.push(elementwise(
         "mov.b32 %d, %a;\n.reg .pred %p;\ntestp.finite.f32 %p, %a;\n\
          @%p fma.rn.f32 %d, 0f3FC00000, %a, 0fC0000000;",
