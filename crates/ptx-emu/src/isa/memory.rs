@@ -69,16 +69,19 @@ pub(crate) fn decode<'a>(
     let ty = form.ty()?;
     form.done()?;
     exists(&form, ty, vector, place)?;
-    let mut operands = instruction.operands.as_slice();
-    if policy && let [rest @ .., policy] = operands {
-        d.src(&form, policy, Type::B64)?;
-        operands = rest;
-    }
-    let (data, at) = match operands {
-        [data, at] if !store => (data, at),
-        [at, data] => (data, at),
-        _ => {
-            let found = format!("{} operands", instruction.operands.len());
+    let (data, at) = match instruction.operands.as_slice() {
+        [first, second, rest @ ..] if rest.len() == usize::from(policy) => {
+            for policy in rest {
+                d.src(&form, policy, Type::B64)?;
+            }
+            if store {
+                (second, first)
+            } else {
+                (first, second)
+            }
+        }
+        operands => {
+            let found = format!("{} operands", operands.len());
             return Err(form.operand(found, if policy { "3" } else { "2" }));
         }
     };
