@@ -364,9 +364,7 @@ impl Device {
             }
             let allocation = &mut self.memory.allocations[*index];
             allocation.storage.view().copy_from(0, &initial);
-            if global.initialised {
-                allocation.shadow.init(0, global.bytes);
-            }
+            allocation.shadow.init(0, global.bytes);
             allocation.read_only = global.constant;
         }
         self.modules.insert(module.id, indices);

@@ -1,7 +1,5 @@
 //! The registers of a warp: 32 lanes wide.
 
-use bytemuck::{AnyBitPattern, NoUninit};
-
 /// One 32-bit register of all lanes of a warp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C, align(64))]
@@ -30,65 +28,100 @@ impl Registers {
 
 /// A type of one lane's operand.
 pub(crate) trait Lane: Copy {
+    const ZERO: Self;
     fn load(regs: &Registers, slot: u32) -> [Self; 32];
     fn store(regs: &mut Registers, slot: u32, mask: u32, value: &[Self; 32]);
 }
 
-#[inline(always)]
-fn word<T: AnyBitPattern>(regs: &Registers, slot: u32) -> [T; 32] {
-    let lanes: &[T] = bytemuck::cast_slice(&regs.slots[slot as usize].0);
-    *lanes.first_chunk().expect("32 words of 4 bytes")
-}
+/// For every value of 8 lanes of a mask, ones in the words of those that are set.
+static WORDS: [[u32; 8]; 256] = {
+    let mut table = [[0; 8]; 256];
+    let mut at = 0;
+    while at < 256 * 8 {
+        if at / 8 >> (at % 8) & 1 != 0 {
+            table[at / 8][at % 8] = u32::MAX;
+        }
+        at += 1;
+    }
+    table
+};
 
-/// Writes the lanes of `mask`; the others keep what they have.
+/// The same for 4 lanes of 64 bits.
+static DOUBLES: [[u64; 4]; 16] = {
+    let mut table = [[0; 4]; 16];
+    let mut at = 0;
+    while at < 16 * 4 {
+        if at / 4 >> (at % 4) & 1 != 0 {
+            table[at / 4][at % 4] = u64::MAX;
+        }
+        at += 1;
+    }
+    table
+};
+
+/// Writes the lanes of `mask`; the others keep what they have. What to keep comes from a table:
+/// of a test of each bit the compiler makes 32 branches, or masked stores, which are slow on some
+/// processors.
 #[inline(always)]
-fn select<T: Copy>(into: &mut [T; 32], mask: u32, value: &[T; 32]) {
+fn put_words(regs: &mut Registers, slot: u32, mask: u32, value: &[u32; 32]) {
+    let into = &mut regs.slots[slot as usize].0;
     if mask == u32::MAX {
         *into = *value;
-    } else {
-        for lane in 0..32 {
-            into[lane] = if mask >> lane & 1 != 0 {
-                value[lane]
-            } else {
-                into[lane]
-            };
+        return;
+    }
+    // All reads before the first write: the compiler does not know that the table is elsewhere.
+    let mut new = *into;
+    for part in 0..4 {
+        let taken = &WORDS[(mask >> (8 * part) & 0xff) as usize];
+        for lane in 0..8 {
+            let at = 8 * part + lane;
+            new[at] ^= (new[at] ^ value[at]) & taken[lane];
         }
     }
+    *into = new;
 }
 
+/// As `put_words`, in two slots.
 #[inline(always)]
-fn put_word<T: NoUninit + AnyBitPattern>(
-    regs: &mut Registers,
-    slot: u32,
-    mask: u32,
-    value: &[T; 32],
-) {
-    let lanes: &mut [T] = bytemuck::cast_slice_mut(&mut regs.slots[slot as usize].0);
-    select(
-        lanes.first_chunk_mut().expect("32 words of 4 bytes"),
-        mask,
-        value,
-    );
+fn put_doubles(regs: &mut Registers, slot: u32, mask: u32, value: &[u64; 32]) {
+    let at = slot as usize;
+    let slots: &mut [u64] = bytemuck::cast_slice_mut(&mut regs.slots[at..at + 2]);
+    let into: &mut [u64; 32] = slots.first_chunk_mut().expect("32 words of 8 bytes");
+    if mask == u32::MAX {
+        *into = *value;
+        return;
+    }
+    let mut new = *into;
+    for part in 0..8 {
+        let taken = &DOUBLES[(mask >> (4 * part) & 0xf) as usize];
+        for lane in 0..4 {
+            let at = 4 * part + lane;
+            new[at] ^= (new[at] ^ value[at]) & taken[lane];
+        }
+    }
+    *into = new;
 }
 
 macro_rules! words {
-    ($($ty:ty),*) => {$(
+    ($($ty:ty = $zero:literal),*) => {$(
         impl Lane for $ty {
+            const ZERO: Self = $zero;
             #[inline(always)]
             fn load(regs: &Registers, slot: u32) -> [Self; 32] {
-                word(regs, slot)
+                bytemuck::cast(regs.slots[slot as usize].0)
             }
             #[inline(always)]
             fn store(regs: &mut Registers, slot: u32, mask: u32, value: &[Self; 32]) {
-                put_word(regs, slot, mask, value);
+                put_words(regs, slot, mask, &bytemuck::cast(*value));
             }
         }
     )*};
 }
 
 macro_rules! double_words {
-    ($($ty:ty),*) => {$(
+    ($($ty:ty = $zero:literal),*) => {$(
         impl Lane for $ty {
+            const ZERO: Self = $zero;
             #[inline(always)]
             fn load(regs: &Registers, slot: u32) -> [Self; 32] {
                 let at = slot as usize;
@@ -97,9 +130,7 @@ macro_rules! double_words {
             }
             #[inline(always)]
             fn store(regs: &mut Registers, slot: u32, mask: u32, value: &[Self; 32]) {
-                let at = slot as usize;
-                let lanes: &mut [$ty] = bytemuck::cast_slice_mut(&mut regs.slots[at..at + 2]);
-                select(lanes.first_chunk_mut().expect("32 words of 8 bytes"), mask, value);
+                put_doubles(regs, slot, mask, &bytemuck::cast(*value));
             }
         }
     )*};
@@ -109,6 +140,7 @@ macro_rules! double_words {
 macro_rules! halves {
     ($($ty:ty => $unsigned:ty),*) => {$(
         impl Lane for $ty {
+            const ZERO: Self = 0;
             #[inline(always)]
             #[allow(
                 clippy::cast_possible_truncation,
@@ -117,7 +149,12 @@ macro_rules! halves {
                 reason = "the low half of the slot"
             )]
             fn load(regs: &Registers, slot: u32) -> [Self; 32] {
-                word::<u32>(regs, slot).map(|x| x as $ty)
+                let words = &regs.slots[slot as usize].0;
+                let mut lanes = [0; 32];
+                for (lane, word) in lanes.iter_mut().zip(words) {
+                    *lane = *word as $ty;
+                }
+                lanes
             }
             #[inline(always)]
             #[allow(
@@ -128,27 +165,28 @@ macro_rules! halves {
                 reason = "zero-extension of the bits"
             )]
             fn store(regs: &mut Registers, slot: u32, mask: u32, value: &[Self; 32]) {
-                put_word(regs, slot, mask, &value.map(|x| u32::from(x as $unsigned)));
+                let mut words = [0; 32];
+                for (word, lane) in words.iter_mut().zip(value) {
+                    *word = u32::from(*lane as $unsigned);
+                }
+                put_words(regs, slot, mask, &words);
             }
         }
     )*};
 }
 
-words!(u32, i32, f32);
-double_words!(u64, i64, f64);
+words!(u32 = 0, i32 = 0, f32 = 0.0);
+double_words!(u64 = 0, i64 = 0, f64 = 0.0);
 halves!(u16 => u16, i16 => u16, u8 => u8, i8 => u8);
 
 /// A comparison of two lanes as a mask of 32.
 #[inline(always)]
 pub(crate) fn mask_of(bits: &[bool; 32]) -> u32 {
-    // Clearing bits of all ones instead of setting bits of zero: the latter is a shift of the
-    // comparison in some lanes and not in others to the compiler, which then splits the lanes.
-    let clear = |(lane, bit): (usize, &bool)| if *bit { !(1 << lane) } else { u32::MAX };
-    !bits
-        .iter()
-        .enumerate()
-        .map(clear)
-        .fold(u32::MAX, |all, one| all & one)
+    let mut mask = 0;
+    for (lane, bit) in bits.iter().enumerate() {
+        mask |= u32::from(*bit) << lane;
+    }
+    mask
 }
 
 /// All lanes set where any lane of `mask` is.

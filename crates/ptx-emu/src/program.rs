@@ -79,6 +79,8 @@ pub(crate) enum Constant {
     Global(u32, i64),
     /// Offset of dynamic shared memory in the shared window, plus an offset; 64 bits.
     DynamicShared(i64),
+    /// The same in 32 bits.
+    DynamicShared32(i64),
     /// A special register.
     Special(Special),
 }
@@ -153,7 +155,9 @@ pub(crate) struct Callee {
     /// Registers: first slot and number, first predicate and number.
     pub slots: (u32, u32),
     pub preds: (u32, u32),
-    /// Slot (64 bits) that holds the generic address of its frame in local memory.
+    /// Which of the slots hold registers of 64 bits: first slot and number of registers.
+    pub wide: Vec<(u32, u32)>,
+    /// Slot (64 bits) that holds the address of its frame in the local window.
     pub frame: u32,
     /// Bytes of its frame.
     pub local_bytes: u32,

@@ -93,6 +93,7 @@ impl<'m, 'a> Decoder<'m, 'a> {
         self.program.functions.push(Callee {
             name: function.name.to_owned(),
             frame,
+            wide: vec![(frame, 1)],
             slots: (self.program.slots - 2, 0),
             preds: (self.program.preds, 0),
             ..Callee::default()
@@ -266,6 +267,9 @@ impl<'m, 'a> Decoder<'m, 'a> {
         } else {
             let first = self.program.slots;
             self.program.slots += count * width;
+            if wide(ty) {
+                self.function().wide.push((first, count));
+            }
             first
         };
         if self.program.slots > MOST_SLOTS || self.program.preds > MOST_SLOTS {

@@ -199,7 +199,10 @@ impl<'m, 'a> Decoder<'m, 'a> {
         if let Some(slot) = self.constants.get(&constant) {
             return *slot;
         }
-        let wide = !matches!(constant, Constant::Word(_) | Constant::Special(_));
+        let wide = match constant {
+            Constant::Word(_) | Constant::Special(_) | Constant::DynamicShared32(_) => false,
+            Constant::Double(_) | Constant::Global(..) | Constant::DynamicShared(_) => true,
+        };
         let slot = self.new_slot(wide);
         self.constants.insert(constant, slot);
         self.program.constants.push((slot, constant));

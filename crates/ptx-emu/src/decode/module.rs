@@ -14,10 +14,8 @@ pub(crate) struct GlobalVariable {
     pub name: String,
     pub bytes: u64,
     pub constant: bool,
-    /// Declared elsewhere: has no memory of its own.
+    /// Initial values; zeros follow (PTX ISA 5.4.4).
     pub initial: Vec<u8>,
-    /// Without an initial value, memory counts as not written.
-    pub initialised: bool,
     /// Addresses to put in: offset, variable, bytes added.
     pub relocations: Vec<(u64, u32, i64)>,
 }
@@ -129,7 +127,6 @@ impl<'m, 'a> Declarations<'m, 'a> {
                     bytes,
                     constant: variable.space == Space::Const,
                     initial: Vec::new(),
-                    initialised: variable.init.is_some() || variable.space == Space::Const,
                     relocations: Vec::new(),
                 });
             }

@@ -132,7 +132,8 @@ impl<'a> Decoder<'_, 'a> {
                 let at = i64::from(window::PARAM_START + at) + offset;
                 Ok(self.immediate(at.cast_unsigned(), ty))
             }
-            Symbol::DynamicShared => Ok(self.constant(Constant::DynamicShared(offset))),
+            Symbol::DynamicShared if wide(ty) => Ok(self.constant(Constant::DynamicShared(offset))),
+            Symbol::DynamicShared => Ok(self.constant(Constant::DynamicShared32(offset))),
             Symbol::Global(index) if wide(ty) => Ok(self.constant(Constant::Global(index, offset))),
             Symbol::Function(index) if wide(ty) => {
                 Ok(self.immediate(FUNCTION_WINDOW + u64::from(index), ty))

@@ -127,7 +127,7 @@ fn reach_inner(cx: &mut Cx<'_>, op: &Op, mut request: Request) -> Option<Reached
     let reached = locate(
         cx.grid,
         cx.rank,
-        cx.warp.local_bytes,
+        cx.warp.local_stride(),
         last,
         request,
         low,
@@ -158,7 +158,7 @@ fn reach_inner(cx: &mut Cx<'_>, op: &Op, mut request: Request) -> Option<Reached
 fn locate(
     grid: &Grid<'_>,
     rank: usize,
-    local_bytes: u32,
+    local_stride: u32,
     last: &mut u32,
     request: Request,
     low: u64,
@@ -190,7 +190,7 @@ fn locate(
             (fits && there).then_some((Memory::Shared(rank as u32), own as usize))
         }
         Place::Local => {
-            (high <= 32 * u64::from(local_bytes)).then_some((Memory::Local, low as usize))
+            (high <= 32 * u64::from(local_stride)).then_some((Memory::Local, low as usize))
         }
         Place::Param => {
             let own = low.checked_sub(u64::from(window::PARAM_START))?;
@@ -233,11 +233,14 @@ fn localise(cx: &mut Cx<'_>, mask: u32, bytes: u32) -> bool {
     let start = u64::from(window::LOCAL_START);
     let addresses = &mut cx.worker.addresses;
     let fits = |address: u64| address >= start && address - start + u64::from(bytes) <= each;
+    let stride = u64::from(cx.warp.local_stride());
     if !lanes_of(mask).all(|lane| fits(addresses[lane])) {
         return false;
     }
     for (lane, address) in addresses.iter_mut().enumerate() {
-        *address = address.wrapping_sub(start).wrapping_add(lane as u64 * each);
+        *address = address
+            .wrapping_sub(start)
+            .wrapping_add(lane as u64 * stride);
     }
     true
 }

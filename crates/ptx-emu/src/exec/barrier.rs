@@ -49,6 +49,10 @@ pub(crate) struct Completed {
 pub(crate) enum Misuse {
     /// The threads of one phase name different thread counts.
     Count { first: u32, now: u32 },
+    /// A thread count that is no number of warps.
+    Threads { now: u32 },
+    /// A warp comes a second time before the barrier is complete.
+    Twice,
 }
 
 impl Barriers {
@@ -71,6 +75,11 @@ impl Barriers {
         waits: bool,
     ) -> Result<(), Misuse> {
         let barrier = &mut self.slots[usize::from(id & 15)];
+        if let Some(now) = threads
+            && (now == 0 || now % 32 != 0)
+        {
+            return Err(Misuse::Threads { now });
+        }
         let begun = barrier.lanes.iter().any(|l| *l != 0);
         let expected = threads.map(|t| t.div_ceil(32));
         if begun && barrier.expected_warps != expected {
@@ -79,6 +88,9 @@ impl Barriers {
                 first: show(barrier.expected_warps),
                 now: show(expected),
             });
+        }
+        if barrier.lanes[warp as usize] & lanes != 0 {
+            return Err(Misuse::Twice);
         }
         barrier.expected_warps = expected;
         barrier.lanes[warp as usize] |= lanes;

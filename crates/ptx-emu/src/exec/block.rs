@@ -199,7 +199,7 @@ impl Cluster {
             warp.regs.preds.fill(0);
             fill_constants(grid, warp, block.index);
             warp.start(block.begun[warp.index as usize]);
-            warp.local_written.reset(warp.local_bytes as usize * 32);
+            warp.local_written.reset(warp.local_stride() as usize * 32);
         }
         worker.blocks += self.blocks.len() as u64;
         worker.acquired.next_block(self.blocks[0].number());
@@ -361,6 +361,11 @@ fn fill_constants(grid: &Grid<'_>, warp: &mut Warp, block: [u32; 3]) {
                 warp.regs.slots[at] = Lanes(std::array::from_fn(lane));
                 continue;
             }
+            Constant::DynamicShared32(offset) => {
+                let address = i64::from(grid.dynamic_start).wrapping_add(*offset);
+                warp.regs.slots[at] = Lanes([address as u32; 32]);
+                continue;
+            }
             Constant::Double(double) => *double,
             Constant::Global(index, offset) => {
                 grid.globals[*index as usize].wrapping_add_signed(*offset)
@@ -373,7 +378,7 @@ fn fill_constants(grid: &Grid<'_>, warp: &mut Warp, block: [u32; 3]) {
         crate::lanes::Lane::store(&mut warp.regs, *slot, u32::MAX, &both);
     }
     // The frame of the kernel itself begins where local memory does.
-    let frame = [window::LOCAL + u64::from(window::LOCAL_START); 32];
+    let frame = [u64::from(window::LOCAL_START); 32];
     let slot = grid.program.functions[0].frame;
     crate::lanes::Lane::store(&mut warp.regs, slot, u32::MAX, &frame);
 }

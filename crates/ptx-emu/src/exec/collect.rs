@@ -2,7 +2,6 @@
 
 use crate::exec::warp::State;
 use crate::exec::{Cx, Entry, Flow};
-use crate::isa::control;
 use crate::lanes::{lanes_of, mask_of};
 use crate::program::Op;
 use crate::report::ViolationKind;
@@ -12,31 +11,29 @@ use crate::report::ViolationKind;
 /// is a violation, and the instruction runs with the lanes that are here.
 #[inline(always)]
 pub(crate) fn gather(cx: &mut Cx<'_>, op: &Op, members: u32) -> Result<(), Flow> {
-    if members & cx.warp.live & !cx.mask == 0 && cx.warp.awaited == 0 {
+    if members & (cx.warp.live & !cx.mask | cx.warp.passed) == 0 {
         return Ok(());
     }
     absent(cx, op, members)
-}
-
-#[cold]
-#[inline(never)]
-fn absent(cx: &mut Cx<'_>, op: &Op, members: u32) -> Result<(), Flow> {
-    if members & cx.warp.live & !cx.mask != 0 && cx.entry != Entry::Forced {
-        awaits(cx, members & !cx.mask);
-        return Err(Flow::Collect);
-    }
-    met(cx, op, members, cx.mask);
-    Ok(())
 }
 
 /// As [`gather`], for an instruction that all 32 lanes must run (`.aligned`): lanes that have
 /// exited are missing too.
 #[inline(always)]
 pub(crate) fn gather_all(cx: &mut Cx<'_>, op: &Op) -> Result<(), Flow> {
-    gather(cx, op, u32::MAX)?;
-    if cx.mask != u32::MAX && cx.entry != Entry::Forced {
-        inactive(cx, op, u32::MAX, cx.mask);
+    if cx.mask == u32::MAX {
+        return Ok(());
     }
+    absent(cx, op, u32::MAX)
+}
+
+#[cold]
+#[inline(never)]
+fn absent(cx: &mut Cx<'_>, op: &Op, members: u32) -> Result<(), Flow> {
+    if members & cx.warp.live & !cx.mask != 0 && cx.entry != Entry::Forced {
+        return Err(Flow::Collect);
+    }
+    inactive(cx, op, members, cx.mask);
     Ok(())
 }
 
@@ -80,8 +77,8 @@ pub(crate) fn gather_groups(
         members: first,
         lanes: same,
     };
-    let strange = same & !first | first & cx.warp.live & !same | cx.warp.awaited;
-    if same == cx.mask && strange == 0 {
+    let missing = first & (cx.warp.live & !same | cx.warp.passed);
+    if same == cx.mask && same & !first == 0 && missing == 0 {
         let mut groups = Groups {
             list: [Group::default(); 32],
             count: 0,
@@ -106,7 +103,6 @@ fn gather_apart(cx: &mut Cx<'_>, op: &Op, members: &[u32; 32]) -> Result<Groups,
         rest &= !lanes;
         if named & cx.warp.live & !lanes != 0 && cx.entry != Entry::Forced {
             late |= lanes;
-            awaits(cx, named & !lanes);
             continue;
         }
         let group = Group {
@@ -114,9 +110,7 @@ fn gather_apart(cx: &mut Cx<'_>, op: &Op, members: &[u32; 32]) -> Result<Groups,
             lanes,
         };
         groups.add(group);
-        if lanes & !named == 0 {
-            met(cx, op, named, lanes);
-        } else {
+        if lanes & !named != 0 || named & (cx.warp.live & !lanes | cx.warp.passed) != 0 {
             inactive(cx, op, named, lanes);
         }
     }
@@ -128,30 +122,6 @@ fn gather_apart(cx: &mut Cx<'_>, op: &Op, members: &[u32; 32]) -> Result<Groups,
     cx.active &= !late;
     cx.mask &= !late;
     Ok(groups)
-}
-
-/// Notes that others wait for `lanes`. Those that are about to exit are not missed: whether they
-/// have done so already when the others look is a matter of time.
-fn awaits(cx: &mut Cx<'_>, lanes: u32) {
-    let mut leaving = 0;
-    for fragment in &cx.warp.fragments {
-        if fragment.frame.is_none() && control::exits_at(cx.grid.program, fragment.pc) {
-            leaving |= fragment.mask;
-        }
-    }
-    if cx.warp.frame.is_none() && control::exits_at(cx.grid.program, cx.pc) {
-        leaving |= cx.active & !cx.mask;
-    }
-    cx.warp.awaited |= lanes & cx.warp.live & !leaving;
-}
-
-/// `lanes` have come together; reports members that were waited for and have not come.
-fn met(cx: &mut Cx<'_>, op: &Op, members: u32, lanes: u32) {
-    let gone = cx.warp.awaited & !cx.warp.live | cx.warp.live;
-    cx.warp.awaited &= !lanes;
-    if members & gone & !lanes != 0 {
-        inactive(cx, op, members, lanes);
-    }
 }
 
 #[cold]

@@ -27,8 +27,10 @@ use crate::report::{DeviceSpec, ViolationKind};
 /// What a handler says of the instruction that it ran.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flow {
-    /// Go on at `Cx::pc`.
+    /// Go on with the next instruction.
     Next,
+    /// Go on at `Cx::pc`.
+    Jump,
     /// Go on at `Cx::pc`, but let others run first: this waits for something that they do.
     Yield,
     /// The handler has put all lanes into `Warp::fragments` itself.

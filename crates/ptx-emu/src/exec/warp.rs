@@ -71,8 +71,11 @@ pub(crate) struct Warp {
     pub rank: usize,
     /// Lanes that have not exited.
     pub live: u32,
-    /// Lanes that others have waited for in vain so far.
-    pub awaited: u32,
+    /// Lanes that left the others for the end of the kernel, and for nothing else.
+    pub leaving: u32,
+    /// Lanes that left the others for something else, and have exited. They have passed by what
+    /// the others are still to run together.
+    pub passed: u32,
     pub fragments: Vec<Fragment>,
     /// The frame of the fragment that runs.
     pub frame: Option<Rc<Frame>>,
@@ -114,7 +117,8 @@ impl Warp {
             index,
             rank,
             live: 0,
-            awaited: 0,
+            leaving: 0,
+            passed: 0,
             fragments: Vec::new(),
             frame: None,
             local: Storage::zeroed(0).expect("no bytes"),
@@ -130,7 +134,8 @@ impl Warp {
     /// Makes the warp ready to run `lanes` from the first instruction.
     pub(crate) fn start(&mut self, lanes: u32) {
         self.live = lanes;
-        self.awaited = 0;
+        self.leaving = 0;
+        self.passed = 0;
         self.frame = None;
         self.paused = 0;
         self.copies.clear();
@@ -140,10 +145,17 @@ impl Warp {
         self.push(0, lanes, None, State::Ready);
     }
 
+    /// Bytes from the local memory of one lane to that of the next: whole units of 16, so that
+    /// what is aligned in one lane is in all.
+    pub(crate) fn local_stride(&self) -> u32 {
+        self.local_bytes.next_multiple_of(16)
+    }
+
     /// Gives each lane `bytes` of local memory; nothing where the host has none.
     pub(crate) fn resize_local(&mut self, bytes: u32) -> Option<()> {
-        let storage = Storage::zeroed(bytes as usize * 32)?;
-        let (old, new) = (self.local_bytes as usize, bytes as usize);
+        let new = bytes.next_multiple_of(16) as usize;
+        let old = self.local_stride() as usize;
+        let storage = Storage::zeroed(new * 32)?;
         let mut lane_bytes = vec![0; old.min(new)];
         for lane in 0..32 {
             self.local.view().copy_to(lane * old, &mut lane_bytes);
@@ -292,7 +304,6 @@ pub(crate) fn next_random(state: &mut u64) -> u64 {
 /// which it counts down.
 pub(crate) fn run(cx: &mut Cx<'_>, left: &mut i64) -> Outcome {
     let grid = cx.grid;
-    let ops = &grid.program.ops;
     loop {
         cx.warp.wake(&cx.blocks[cx.rank]);
         let Some(picked) = cx.warp.pick(grid.schedule, &mut cx.worker.random) else {
@@ -310,30 +321,18 @@ pub(crate) fn run(cx: &mut Cx<'_>, left: &mut i64) -> Outcome {
             _ => Entry::Fresh,
         };
         loop {
-            let at = cx.pc;
-            let op = &ops[at as usize];
-            cx.pc = at + 1;
-            cx.mask = cx.active & (cx.warp.regs.preds[op.guard as usize] ^ op.flip);
-            *left -= 1;
-            let again = cx.entry == Entry::Resumed;
-            let flow = if cx.mask != 0 || op.always {
-                op.run.call(cx, op)
+            let (flow, at) = if grid.checks.counters {
+                straight::<true>(cx, left)
             } else {
-                Flow::Next
+                straight::<false>(cx, left)
             };
-            if grid.checks.counters && !again && flow != Flow::Collect {
-                let tally = &mut cx.worker.tallies[at as usize];
-                tally.warps += 1;
-                tally.lanes += u64::from(cx.mask.count_ones());
-            }
-            cx.entry = Entry::Fresh;
             match flow {
-                Flow::Next => {
+                Flow::Next | Flow::Jump => {
                     if *left <= 0 {
                         pause(cx);
                         return Outcome::Paused;
                     }
-                    if !cx.warp.fragments.is_empty() && meets(cx) {
+                    if meets(cx) {
                         let frame = cx.warp.frame.take();
                         cx.warp.push(cx.pc, cx.active, frame, State::Ready);
                         break;
@@ -370,6 +369,49 @@ pub(crate) fn run(cx: &mut Cx<'_>, left: &mut i64) -> Outcome {
         if *left <= 0 {
             return Outcome::Paused;
         }
+    }
+}
+
+/// Runs instructions one after the other until one stops this, `left` is used up, or other
+/// fragments of the warp may have to run. What the last of them said, and its place.
+#[inline(always)]
+fn straight<const COUNT: bool>(cx: &mut Cx<'_>, left: &mut i64) -> (Flow, u32) {
+    let ops = cx.grid.program.ops.as_slice();
+    let mut rest = *left;
+    let mut next = cx.pc;
+    loop {
+        let at = next;
+        let op = &ops[at as usize];
+        next = at + 1;
+        cx.pc = next;
+        cx.mask = cx.active & (cx.warp.regs.preds[op.guard as usize] ^ op.flip);
+        rest -= 1;
+        let again = COUNT && cx.entry == Entry::Resumed;
+        let flow = if cx.mask != 0 || op.always {
+            op.run.call(cx, op)
+        } else {
+            Flow::Next
+        };
+        if COUNT && !again && flow != Flow::Collect {
+            let tally = &mut cx.worker.tallies[at as usize];
+            tally.warps += 1;
+            tally.lanes += u64::from(cx.mask.count_ones());
+        }
+        cx.entry = Entry::Fresh;
+        if rest > 0 && cx.warp.fragments.is_empty() {
+            match flow {
+                // `next` is not read back from `cx`, for that would make each instruction wait
+                // for the one before.
+                Flow::Next => continue,
+                Flow::Jump => {
+                    next = cx.pc;
+                    continue;
+                }
+                _ => {}
+            }
+        }
+        *left = rest;
+        return (flow, at);
     }
 }
 

@@ -52,7 +52,12 @@ pub(crate) fn decode<'a>(
             Some("or") => REDUCE_ANY,
             _ => return Err(form.unsupported("a reduction other than popc, and, or")),
         };
-        form.ty()?;
+        let ty = form.ty()?;
+        if (ty, aux & REDUCE_COUNT != 0) != (Type::U32, true)
+            && (ty, aux & REDUCE_COUNT == 0) != (Type::Pred, true)
+        {
+            return Err(form.unsupported("a reduction of this type"));
+        }
     }
     form.done()?;
     let mut operands = instruction.operands.as_slice();
@@ -79,8 +84,10 @@ pub(crate) fn decode<'a>(
         op.b = d.src(&form, count, Type::U32)?;
         aux |= COUNTED;
     }
-    if operands.len() > 2 {
-        return Err(form.operand(format!("{} operands", operands.len()), "at most 2"));
+    let few = if kind == "arrive" { 2 } else { 1 };
+    if !(few..=2).contains(&operands.len()) {
+        let found = format!("{} operands", operands.len());
+        return Err(form.operand(found, "a barrier, and a number of threads"));
     }
     op.aux = aux;
     d.push(op);
@@ -147,17 +154,18 @@ fn arrive(cx: &mut Cx<'_>, op: &Op, waits: bool, reduces: bool) -> Flow {
         let values = cx.warp.regs.preds[pred as usize] ^ flip;
         cx.block().barriers.reduce(id, lanes, values);
     }
-    if let Err(Misuse::Count { first, now }) = arrived {
-        cx.violate(
-            op,
-            lane,
-            ViolationKind::BarrierMisuse {
-                barrier: u32::from(id),
-                problem: format!(
-                    "{now} threads are named here, {first} by those that came first (0: all)"
-                ),
-            },
-        );
+    if let Err(misuse) = arrived {
+        let problem = match misuse {
+            Misuse::Count { first, now } => {
+                format!("{now} threads are named here, {first} by those that came first (0: all)")
+            }
+            Misuse::Threads { now } => {
+                format!("{now} threads are named, which is no multiple of 32 above 0")
+            }
+            Misuse::Twice => "the warp has arrived before, and nobody has left since".to_owned(),
+        };
+        let barrier = u32::from(id);
+        cx.violate(op, lane, ViolationKind::BarrierMisuse { barrier, problem });
     }
     complete(cx, op, id);
     if !waits {

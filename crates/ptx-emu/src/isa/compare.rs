@@ -146,6 +146,9 @@ fn to_register<'a>(
     let (to, ty) = (form.ty()?, form.ty()?);
     form.done()?;
     comparison.check(&form, ty)?;
+    if comparison.ftz && to == Type::Bf16 {
+        return Err(form.unsupported("`.ftz` does not exist for this type"));
+    }
     // what a true comparison writes; for pairs, in each half
     let truth = match (to, ty) {
         (Type::U32 | Type::S32, Type::F16x2 | Type::Bf16x2) => 0xffff,

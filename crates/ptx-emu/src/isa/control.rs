@@ -8,9 +8,9 @@ use crate::decode::module::FUNCTION_WINDOW;
 use crate::decode::{Decoder, Symbol};
 use crate::exec::warp::{Frame, State};
 use crate::exec::{Cx, Flow};
-use crate::lanes::{Lane, lanes_of};
+use crate::lanes::{Lane, Lanes, Registers, lanes_of};
 use crate::memory::window;
-use crate::program::{Op, Program};
+use crate::program::{Callee, Op, Program};
 use crate::report::ViolationKind;
 use crate::simd::{Handler, Level};
 
@@ -41,7 +41,7 @@ pub(crate) fn exits(op: &Op, targets: &[Vec<u32>]) -> Exits {
 }
 
 /// Whether a lane of the kernel itself exits at once where it is, at op `pc`.
-pub(crate) fn exits_at(program: &Program, mut pc: u32) -> bool {
+fn exits_at(program: &Program, mut pc: u32) -> bool {
     loop {
         let Some(op) = program.ops.get(pc as usize) else {
             return false;
@@ -240,7 +240,7 @@ impl Handler for Jump {
     #[inline(always)]
     fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
         cx.pc = op.aux;
-        Flow::Next
+        Flow::Jump
     }
 }
 
@@ -252,13 +252,22 @@ impl Handler for Branch {
         let stay = cx.active & !cx.mask;
         if stay == 0 {
             cx.pc = op.aux;
-            return Flow::Next;
+            return Flow::Jump;
         }
         cx.worker.tallies[op.index as usize].divergent += 1;
+        leave(cx, cx.pc, stay);
+        leave(cx, op.aux, cx.mask);
         let frame = cx.warp.frame.take();
         cx.warp.push(cx.pc, stay, frame.clone(), State::Ready);
         cx.warp.push(op.aux, cx.mask, frame, State::Ready);
         Flow::Switch
+    }
+}
+
+/// Notes that `lanes` leave the others for op `pc`.
+fn leave(cx: &mut Cx<'_>, pc: u32, lanes: u32) {
+    if cx.warp.frame.is_none() && exits_at(cx.grid.program, pc) {
+        cx.warp.leaving |= lanes;
     }
 }
 
@@ -283,6 +292,9 @@ impl Handler for TableBranch {
                 cx.violate(op, same.trailing_zeros() as usize, ViolationKind::Trap);
                 return Flow::Stop;
             };
+            if frame.is_none() && exits_at(program, *target) {
+                cx.warp.leaving |= same;
+            }
             cx.warp.push(*target, same, frame.clone(), State::Ready);
         }
         Flow::Switch
@@ -296,6 +308,9 @@ impl Handler for Exit {
     fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
         let gone = cx.mask;
         cx.warp.live &= !gone;
+        if gone == cx.active {
+            cx.warp.passed |= gone & !cx.warp.leaving;
+        }
         cx.active &= !gone;
         let (live, warp) = (cx.warp.live, cx.warp.index);
         cx.block().live[warp as usize] = live;
@@ -441,7 +456,9 @@ fn arguments<'p>(program: &'p crate::program::Program, op: &Op) -> (&'p [u32], &
 fn frame_offsets(cx: &Cx<'_>, op: &Op) -> [u32; 32] {
     let frame = cx.grid.program.functions[op.b as usize].frame;
     u64::load(&cx.warp.regs, frame)
-        .map(|at| u32::try_from(at & 0xffff_ffff).unwrap_or(0) - window::LOCAL_START)
+        .map(|at| u32::try_from(at & 0xffff_ffff).unwrap_or(0))
+        // lanes that are not in the function have none
+        .map(|at| at.wrapping_sub(window::LOCAL_START))
 }
 
 /// Copies variables of each lane from the caller's frame to one at `base`.
@@ -462,7 +479,7 @@ fn copy(
 
 fn move_local(cx: &mut Cx<'_>, lane: usize, from: u32, into: u32, bytes: u32) {
     let warp = &mut *cx.warp;
-    let start = lane * warp.local_bytes as usize;
+    let start = lane * warp.local_stride() as usize;
     let (from, into, bytes) = (start + from as usize, start + into as usize, bytes as usize);
     let end = start + warp.local_bytes as usize;
     if from + bytes > end || into + bytes > end {
@@ -483,12 +500,35 @@ struct Return;
 impl Handler for Return {
     #[inline(always)]
     fn run<L: Level>(cx: &mut Cx<'_>, _: &Op) -> Flow {
-        leave(cx)
+        go_back(cx)
+    }
+}
+
+/// Gives the lanes of `mask` the registers that a call further out left.
+fn restore(regs: &mut Registers, callee: &Callee, saved: &[Lanes], mask: u32) {
+    let mut rest = saved;
+    let mut slot = callee.slots.0;
+    while let Some((value, after)) = rest.split_first() {
+        let within = |(first, count): &(u32, u32)| (*first..first + 2 * count).contains(&slot);
+        // the lanes of a 64-bit register lie across both of its slots
+        let pair: Result<[u64; 32], _> = match rest.get(..2) {
+            Some(pair) if callee.wide.iter().any(within) => {
+                bytemuck::cast_slice(pair).try_into()
+            }
+            _ => [][..].try_into(),
+        };
+        if let Ok(pair) = pair {
+            u64::store(regs, slot, mask, &pair);
+            (slot, rest) = (slot + 2, &after[1..]);
+        } else {
+            u32::store(regs, slot, mask, &value.0);
+            (slot, rest) = (slot + 1, after);
+        }
     }
 }
 
 #[inline(never)]
-fn leave(cx: &mut Cx<'_>) -> Flow {
+fn go_back(cx: &mut Cx<'_>) -> Flow {
     let program = cx.grid.program;
     let mask = cx.mask;
     let Some(frame) = cx.warp.frame.take() else {
@@ -499,15 +539,8 @@ fn leave(cx: &mut Cx<'_>) -> Flow {
     let (_, results) = arguments(program, call);
     let own = frame.local_end - callee.local_bytes;
     if let Some((slots, preds)) = &frame.saved {
-        let (slot, pred) = (callee.slots.0 as usize, callee.preds.0 as usize);
-        for (at, value) in slots.iter().enumerate() {
-            u32::store(
-                &mut cx.warp.regs,
-                u32::try_from(slot + at).unwrap_or(0),
-                mask,
-                &value.0,
-            );
-        }
+        restore(&mut cx.warp.regs, callee, slots, mask);
+        let pred = callee.preds.0 as usize;
         for (at, value) in preds.iter().enumerate() {
             let pred = &mut cx.warp.regs.preds[pred + at];
             *pred = *pred & !mask | value & mask;

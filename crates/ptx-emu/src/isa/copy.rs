@@ -5,7 +5,7 @@ use crate::decode::form::{Form, LoadError};
 use crate::decode::{Address, Decoder, NARROW_ADDRESS};
 use crate::exec::access::{Kind, Memory, Place, Request, reach, reach_lane};
 use crate::exec::{Cx, Flow};
-use crate::isa::memory::{hints, read_lanes};
+use crate::isa::memory::{hints, read_lanes, write_lanes};
 use crate::lanes::{Lane, lanes_of};
 use crate::program::{Op, Traffic};
 use crate::simd::{Handler, Level};
@@ -175,11 +175,8 @@ impl<const N: usize> Handler for Copy<N> {
         };
         if let Some(reached) = reach::<L>(cx, op, request) {
             let view = cx.view(reached.memory);
+            write_lanes::<N>(view, reached.offset, cx.pattern(op, 0), &data);
             let rel = cx.pattern(op, 0).rel;
-            for lane in lanes_of(request.mask) {
-                let at = reached.offset.wrapping_add_signed(rel[lane] as isize);
-                view.write::<N>(at, data[lane]);
-            }
             if cx.grid.checks.races && reached.memory == Memory::Shared(cx.rank as u32) {
                 for lane in lanes_of(request.mask) {
                     let at = reached.offset.wrapping_add_signed(rel[lane] as isize);

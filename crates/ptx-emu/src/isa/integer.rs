@@ -9,7 +9,7 @@ use crate::decode::form::{Form, LoadError};
 use crate::isa::lanes;
 use crate::isa::operands::{each, no_type, push};
 use crate::num::integer as num;
-use crate::num::packed::map2;
+use crate::num::packed::int16x2 as pair;
 
 pub(crate) fn decode<'a>(
     d: &mut Decoder<'_, 'a>,
@@ -85,11 +85,6 @@ fn two<'a>(
 }
 
 /// `.u16x2` and `.s16x2`: two halves at a time.
-#[allow(
-    clippy::cast_possible_wrap,
-    clippy::cast_sign_loss,
-    reason = "halves are signed or not by the type of the instruction"
-)]
 fn two_pairs<'a>(
     d: &mut Decoder<'_, 'a>,
     mut form: Form<'a>,
@@ -99,21 +94,17 @@ fn two_pairs<'a>(
     let relu = signed && matches!(form.name, "min" | "max") && form.flag("relu");
     form.done()?;
     let op = match (form.name, signed, relu) {
-        ("add", ..) => lanes!(d, |a: u32, b: u32| -> u32 { map2(a, b, u16::wrapping_add) }),
-        ("min", false, _) => lanes!(d, |a: u32, b: u32| -> u32 { map2(a, b, u16::min) }),
-        ("max", false, _) => lanes!(d, |a: u32, b: u32| -> u32 { map2(a, b, u16::max) }),
-        ("min", true, false) => lanes!(d, |a: u32, b: u32| -> u32 {
-            map2(a, b, |a, b| (a as i16).min(b as i16) as u16)
-        }),
-        ("max", true, false) => lanes!(d, |a: u32, b: u32| -> u32 {
-            map2(a, b, |a, b| (a as i16).max(b as i16) as u16)
-        }),
-        ("min", true, true) => lanes!(d, |a: u32, b: u32| -> u32 {
-            map2(a, b, |a, b| num::relu_s16((a as i16).min(b as i16)) as u16)
-        }),
-        ("max", true, true) => lanes!(d, |a: u32, b: u32| -> u32 {
-            map2(a, b, |a, b| num::relu_s16((a as i16).max(b as i16)) as u16)
-        }),
+        ("add", ..) => lanes!(d, |a: u32, b: u32| -> u32 { pair::add(a, b) }),
+        ("min", false, _) => lanes!(d, |a: u32, b: u32| -> u32 { pair::min_u16(a, b) }),
+        ("max", false, _) => lanes!(d, |a: u32, b: u32| -> u32 { pair::max_u16(a, b) }),
+        ("min", true, false) => lanes!(d, |a: u32, b: u32| -> u32 { pair::min_s16(a, b) }),
+        ("max", true, false) => lanes!(d, |a: u32, b: u32| -> u32 { pair::max_s16(a, b) }),
+        ("min", true, true) => {
+            lanes!(d, |a: u32, b: u32| -> u32 { pair::relu(pair::min_s16(a, b)) })
+        }
+        ("max", true, true) => {
+            lanes!(d, |a: u32, b: u32| -> u32 { pair::relu(pair::max_s16(a, b)) })
+        }
         _ => return Err(no_type(&form)),
     };
     push(d, &form, instruction, op, [Type::B32; 3])

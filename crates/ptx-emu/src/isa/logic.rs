@@ -37,7 +37,7 @@ fn bitwise<'a>(
 ) -> Result<(), LoadError> {
     let ty = form.ty()?;
     form.done()?;
-    if ty == Type::Pred {
+    if ty == Type::Pred && form.name != "cnot" {
         return predicates(d, &form, instruction);
     }
     if matches!(form.name, "not" | "cnot") {

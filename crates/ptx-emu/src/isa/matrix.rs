@@ -10,7 +10,7 @@ use crate::decode::{Decoder, NARROW_ADDRESS};
 use crate::exec::access::{Kind, Place, Request, reach, reach_lane};
 use crate::exec::collect::gather_all;
 use crate::exec::{Cx, Flow};
-use crate::isa::memory::read_lanes;
+use crate::isa::memory::{read_lanes, write_lanes};
 use crate::lanes::{Lane, lanes_of};
 use crate::matrix::rows;
 use crate::program::{Op, Traffic};
@@ -130,11 +130,10 @@ impl<const N: usize> Handler for Read<N> {
             return Flow::Next;
         }
         cx.address_lanes(op.a, op.aux & NARROW_ADDRESS != 0, op.x);
-        let before = cx.worker.addresses;
         let data = if let Some(reached) = reach::<L>(cx, op, request) {
             read_lanes::<16>(cx.view(reached.memory), reached.offset, cx.pattern(op, 0))
         } else {
-            cx.worker.addresses = before;
+            cx.address_lanes(op.a, op.aux & NARROW_ADDRESS != 0, op.x);
             let mut data = [[0; 16]; 32];
             for lane in lanes_of(request.mask) {
                 if let Some(reached) = reach_lane(cx, op, request, lane) {
@@ -146,7 +145,7 @@ impl<const N: usize> Handler for Read<N> {
         let program = cx.grid.program;
         let (matrices, _) = data.as_chunks::<8>();
         for (slot, matrix) in program.list(op, N).iter().zip(matrices) {
-            let lanes = rows::ldmatrix(matrix, op.aux & TRANS != 0);
+            let lanes = rows::ldmatrix::<L>(matrix, op.aux & TRANS != 0);
             u32::store(&mut cx.warp.regs, *slot, cx.mask, &lanes);
         }
         Flow::Next
@@ -167,23 +166,18 @@ impl<const N: usize> Handler for Write<N> {
         let (matrices, _) = data.as_chunks_mut::<8>();
         for (slot, matrix) in program.list(op, N).iter().zip(matrices) {
             let lanes = u32::load(&cx.warp.regs, *slot);
-            *matrix = rows::stmatrix(&lanes, op.aux & TRANS != 0);
+            *matrix = rows::stmatrix::<L>(&lanes, op.aux & TRANS != 0);
         }
         let request = request::<N>(op, cx.mask, Kind::Write);
         if request.mask == 0 {
             return Flow::Next;
         }
         cx.address_lanes(op.a, op.aux & NARROW_ADDRESS != 0, op.x);
-        let before = cx.worker.addresses;
         if let Some(reached) = reach::<L>(cx, op, request) {
             let view = cx.view(reached.memory);
-            let rel = &cx.pattern(op, 0).rel;
-            for lane in lanes_of(request.mask) {
-                let at = reached.offset.wrapping_add_signed(rel[lane] as isize);
-                view.write::<16>(at, data[lane]);
-            }
+            write_lanes::<16>(view, reached.offset, cx.pattern(op, 0), &data);
         } else {
-            cx.worker.addresses = before;
+            cx.address_lanes(op.a, op.aux & NARROW_ADDRESS != 0, op.x);
             for lane in lanes_of(request.mask) {
                 if let Some(reached) = reach_lane(cx, op, request, lane) {
                     cx.view(reached.memory)
@@ -204,7 +198,7 @@ impl Handler for Transpose {
         if let Err(flow) = gather_all(cx, op) {
             return flow;
         }
-        let result = rows::movmatrix(&u32::load(&cx.warp.regs, op.a));
+        let result = rows::movmatrix::<L>(&u32::load(&cx.warp.regs, op.a));
         u32::store(&mut cx.warp.regs, op.d, cx.mask, &result);
         Flow::Next
     }

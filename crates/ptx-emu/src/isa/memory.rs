@@ -1,24 +1,27 @@
 //! `ld` and `st` (PTX ISA 9.7.9).
 
+mod param;
+
 use crate::access::{Pattern, Shape};
 use crate::ast::{Instruction, Operand, Type};
 use crate::decode::form::{Form, LoadError};
-use crate::decode::operand::wide;
 use crate::decode::{Decoder, NARROW_ADDRESS, RELEASES};
 use crate::exec::access::{Kind, Place, Request, reach, reach_lane};
 use crate::exec::{Cx, Flow};
-use crate::isa::param::LoadParam;
+use crate::isa::operands::no_type;
 use crate::lanes::{Lane, lanes_of};
 use crate::memory::bytes::Bytes;
 use crate::program::{Op, Traffic};
 use crate::simd::{Handler, Level};
 
 /// Bits of `Op::aux`: the place in the lowest three, then flags.
-pub(super) const SIGNED: u32 = 8;
+const SIGNED: u32 = 8;
 /// The registers have 64 bits and the elements fewer.
-pub(super) const EXTENDED: u32 = 16;
+const EXTENDED: u32 = 16;
 /// As strong as an atomic instruction.
 const STRONG: u32 = 32;
+/// The registers have 16 bits, and the elements are signed and have fewer.
+const HALF: u32 = 64;
 
 /// The handler for elements of so many bytes, so many of them.
 macro_rules! op_for {
@@ -51,15 +54,18 @@ pub(crate) fn decode<'a>(
         return Err(form.unsupported("asynchronous stores"));
     }
     let constant = form.has("const");
-    let place = place(&mut form);
-    let hinted = form.flag("L2::cache_hint");
-    hints(&mut form);
+    let of_kernel = form.has("param::entry");
+    let mut place = place(&mut form);
     form.flag("mmio");
     let strength = form.choice(if store {
         &["volatile", "relaxed", "release"]
     } else {
         &["volatile", "relaxed", "acquire"]
     });
+    if !store {
+        form.flag("nc");
+    }
+    let policy = hints(&mut form);
     if strength.is_some() && matches!(place, Place::Global | Place::Generic) {
         // another block may be what it looks at
         d.blocks_communicate();
@@ -67,37 +73,39 @@ pub(crate) fn decode<'a>(
     let vector = form.vector();
     let ty = form.ty()?;
     form.done()?;
-    let operands = without_policy(d, &form, instruction, hinted)?;
-    let [first, second] = operands else {
-        return Err(form.operand(format!("{} operands", operands.len()), "2"));
-    };
-    let (data, at) = if store {
-        (second, first)
-    } else {
-        (first, second)
+    exists(&form, ty, vector, place)?;
+    let operands = without_policy(d, &form, instruction, policy)?;
+    let (data, at) = match operands {
+        [data, at] if !store => (data, at),
+        [at, data] => (data, at),
+        _ => {
+            let found = format!("{} operands", instruction.operands.len());
+            return Err(form.operand(found, if policy { "3" } else { "2" }));
+        }
     };
     let address = d.address(&form, at)?;
-    let elements = d.elements(&form, data, vector)?;
-    if ty == Type::Pred || ty == Type::B128 || ty.bytes() as usize * vector > 32 {
-        return Err(form.unsupported("its type or the number of elements"));
+    if address.param && place != Place::Param {
+        return Err(form.operand("a parameter of the kernel", "an address in its space"));
     }
+    let parameter = place == Place::Param;
+    if parameter && !address.param && !of_kernel && (d.local(at).is_some() || !d.in_kernel()) {
+        // those of functions lie in the frame
+        place = Place::Local;
+    }
+    let elements = d.elements(&form, data, vector)?;
+    let width = width(d, &form, elements, ty)?;
     let mut aux = place as u32; // a space in the lowest three bits
-    let mut slots = Vec::new();
-    for element in elements {
-        let width = d.register_type(element).unwrap_or(ty);
-        if wide(width) && ty.bytes() < 8 {
-            aux |= EXTENDED;
-        }
-        if width.bytes() < ty.bytes() {
-            let found = format!("a register of {} bits", width.bytes() * 8);
-            return Err(form.operand(found, "one at least as wide as the type"));
-        }
-        let width = if wide(width) { Type::B64 } else { narrow(ty) };
-        slots.push(if store {
-            d.src(&form, element, width)?
+    let of_slot = if width == 8 { Type::B64 } else { Type::B32 };
+    let slots = elements.iter().map(|element| {
+        if store {
+            d.src(&form, element, of_slot)
         } else {
-            d.dst(&form, element, width)?
-        });
+            d.dst(&form, element, of_slot)
+        }
+    });
+    let slots = slots.collect::<Result<Vec<_>, _>>()?;
+    if width == 8 && ty.bytes() < 8 {
+        aux |= EXTENDED;
     }
     if strength.is_some() {
         aux |= STRONG;
@@ -105,22 +113,24 @@ pub(crate) fn decode<'a>(
     if strength == Some("release") {
         aux |= RELEASES;
     }
-    if matches!(ty, Type::S8 | Type::S16 | Type::S32) {
+    if width > ty.bytes() && matches!(ty, Type::S8 | Type::S16 | Type::S32) {
         aux |= SIGNED;
+        aux |= if width == 2 { HALF } else { 0 };
     }
     let bytes = ty.bytes() as usize;
     let mut op = if address.param {
         if store {
             return Err(form.unsupported("writing a parameter of the kernel"));
         }
-        d.op::<LoadParam>()
+        d.op::<param::LoadParam>()
     } else if store {
         op_for!(d, Store, bytes, vector)
     } else {
         op_for!(d, Load, bytes, vector)
     };
     op.traffic = match () {
-        () if address.param => Traffic::Param,
+        () if parameter && store => Traffic::None,
+        () if parameter => Traffic::Param,
         () if constant => Traffic::Const,
         () if store => Traffic::Store,
         () => Traffic::Load,
@@ -138,9 +148,46 @@ pub(crate) fn decode<'a>(
     Ok(())
 }
 
-/// A 32-bit slot holds any narrow type.
-fn narrow(ty: Type) -> Type {
-    if wide(ty) { Type::B64 } else { Type::B32 }
+/// That values of this type can be loaded and stored, so many at once.
+fn exists(form: &Form<'_>, ty: Type, vector: usize, place: Place) -> Result<(), LoadError> {
+    match ty {
+        Type::B8 | Type::B16 | Type::B32 | Type::B64 | Type::F32 | Type::F64 => {}
+        Type::U8 | Type::U16 | Type::U32 | Type::U64 => {}
+        Type::S8 | Type::S16 | Type::S32 | Type::S64 => {}
+        _ => return Err(no_type(form)),
+    }
+    let fits = match (ty.bytes(), vector) {
+        (_, 1 | 2) | (1 | 2 | 4, 4) => true,
+        (8, 4) | (4, 8) => matches!(place, Place::Global | Place::Generic),
+        _ => false,
+    };
+    if fits {
+        Ok(())
+    } else {
+        Err(form.unsupported(&format!("`.v{vector}` of this type in this state space")))
+    }
+}
+
+/// Bytes of the registers that are loaded or stored: all the same, and no fewer than the type's.
+fn width<'a>(
+    d: &mut Decoder<'_, 'a>,
+    form: &Form<'a>,
+    elements: &[Operand<'a>],
+    ty: Type,
+) -> Result<u32, LoadError> {
+    let mut common = None;
+    for element in elements {
+        let Some(has) = d.register_type(element) else {
+            continue;
+        };
+        let width = has.bytes();
+        if width < ty.bytes() || *common.get_or_insert(width) != width {
+            let found = format!("a register of {} bits", width * 8);
+            let expected = "registers of one width, at least that of the type";
+            return Err(form.operand(found, expected));
+        }
+    }
+    Ok(common.unwrap_or(ty.bytes()))
 }
 
 /// The state space of an instruction; generic where none is named.
@@ -181,16 +228,22 @@ pub(crate) fn without_policy<'o, 'a>(
     }
 }
 
-/// Takes modifiers that change no result: caches, prefetches, scopes of ordering.
-pub(crate) fn hints(form: &mut Form<'_>) {
-    for name in ["nc", "weak"] {
-        form.flag(name);
-    }
+/// Takes modifiers that change no result: caches, prefetches, scopes of ordering. Whether there
+/// is an operand with a cache policy.
+pub(crate) fn hints(form: &mut Form<'_>) -> bool {
+    form.flag("weak");
     form.choice(&["ca", "cg", "cs", "lu", "cv", "wb", "wt"]);
     form.choice(&["cta", "cluster", "gpu", "sys"]);
-    form.drop_all("L1::");
-    form.drop_all("L2::");
-    form.drop_all("level::");
+    form.choice(&[
+        "L1::evict_normal",
+        "L1::evict_unchanged",
+        "L1::evict_first",
+        "L1::evict_last",
+        "L1::no_allocate",
+    ]);
+    form.choice(&["L2::evict_normal", "L2::evict_first", "L2::evict_last"]);
+    form.choice(&["L2::64B", "L2::128B", "L2::256B"]);
+    form.flag("L2::cache_hint")
 }
 
 pub(crate) fn place_of(op: &Op) -> Place {
@@ -208,10 +261,31 @@ pub(crate) fn place_of(op: &Op) -> Place {
 pub(crate) fn read_lanes<const N: usize>(view: Bytes<'_>, at: usize, p: &Pattern) -> [[u8; N]; 32] {
     match p.shape {
         Shape::Uniform => [view.read::<N>(at); 32],
-        Shape::Unit | Shape::General => {
-            // inactive lanes read where the first active one does
-            std::array::from_fn(|lane| view.read::<N>(at.wrapping_add_signed(p.rel[lane] as isize)))
+        Shape::Unit if N == 4 => bytemuck::cast(view.read::<128>(at)),
+        // inactive lanes read where the first active one does
+        _ => view.gather::<N>(at, &p.rel, p.low, p.high),
+    }
+}
+
+/// Stores `N` bytes of each lane of a request.
+#[inline(always)]
+pub(crate) fn write_lanes<const N: usize>(
+    view: Bytes<'_>,
+    at: usize,
+    p: &Pattern,
+    data: &[[u8; N]; 32],
+) {
+    if p.shape == Shape::Unit {
+        if N == 4 {
+            let bytes: &[u8; 128] = data.as_flattened().first_chunk().expect("32 times 4");
+            view.write::<128>(at, *bytes);
+            return;
         }
+        for (lane, bytes) in data.iter().enumerate() {
+            view.write::<N>(at + lane * N, *bytes);
+        }
+    } else {
+        view.scatter::<N>(at, &p.rel, (p.low, p.high), p.mask, data);
     }
 }
 
@@ -230,13 +304,19 @@ fn element<const N: usize, const E: usize>(bytes: &[u8; N], at: usize) -> u64 {
     clippy::cast_sign_loss,
     reason = "sign extension of the low bytes"
 )]
-pub(super) fn extend<const E: usize>(value: u64, signed: bool) -> u64 {
+fn extend<const E: usize>(value: u64, signed: bool) -> u64 {
     match (signed, E) {
         (true, 1) => i64::from(value as i8) as u64,
         (true, 2) => i64::from(value as i16) as u64,
         (true, 4) => i64::from(value as i32) as u64,
         _ => value,
     }
+}
+
+/// The bits of a 32-bit slot that its register has.
+#[inline(always)]
+fn kept(op: &Op) -> u32 {
+    if op.aux & HALF == 0 { u32::MAX } else { 0xffff }
 }
 
 /// Writes `N` bytes per lane, elements of `E` bytes, to the registers of the instruction.
@@ -247,17 +327,23 @@ fn put<const N: usize, const E: usize>(cx: &mut Cx<'_>, op: &Op, data: &[[u8; N]
     let signed = op.aux & SIGNED != 0;
     for (at, slot) in program.list(op, N / E).iter().enumerate() {
         if E == 8 || op.aux & EXTENDED != 0 {
-            let value: [u64; 32] =
-                std::array::from_fn(|lane| extend::<E>(element::<N, E>(&data[lane], at), signed));
+            let mut value = [0_u64; 32];
+            for lane in 0..32 {
+                value[lane] = extend::<E>(element::<N, E>(&data[lane], at), signed);
+            }
             u64::store(&mut cx.warp.regs, *slot, cx.mask, &value);
         } else if E == 4 {
-            let value: [u32; 32] =
-                std::array::from_fn(|lane| element::<N, E>(&data[lane], at) as u32);
+            let mut value = [0_u32; 32];
+            for lane in 0..32 {
+                value[lane] = element::<N, E>(&data[lane], at) as u32;
+            }
             u32::store(&mut cx.warp.regs, *slot, cx.mask, &value);
         } else {
-            let value: [u32; 32] = std::array::from_fn(|lane| {
-                extend::<E>(element::<N, E>(&data[lane], at), signed) as u32
-            });
+            let kept = kept(op);
+            let mut value = [0_u32; 32];
+            for lane in 0..32 {
+                value[lane] = extend::<E>(element::<N, E>(&data[lane], at), signed) as u32 & kept;
+            }
             u32::store(&mut cx.warp.regs, *slot, cx.mask, &value);
         }
     }
@@ -280,13 +366,12 @@ impl<const N: usize, const E: usize> Handler for Load<N, E> {
             bytes: N as u32,
             mask: cx.mask,
         };
-        let before = cx.worker.addresses;
         if let Some(reached) = reach::<L>(cx, op, request) {
             let view = cx.view(reached.memory);
             let data = read_lanes::<N>(view, reached.offset, cx.pattern(op, 0));
             put::<N, E>(cx, op, &data);
         } else {
-            cx.worker.addresses = before;
+            cx.address_lanes(op.a, op.aux & NARROW_ADDRESS != 0, op.x);
             let data = apart::<N>(cx, op, request);
             put::<N, E>(cx, op, &data);
         }
@@ -340,24 +425,11 @@ impl<const N: usize, const E: usize> Handler for Store<N, E> {
             bytes: N as u32,
             mask: cx.mask,
         };
-        let before = cx.worker.addresses;
         if let Some(reached) = reach::<L>(cx, op, request) {
             let view = cx.view(reached.memory);
-            let pattern = cx.pattern(op, 0);
-            if pattern.shape == Shape::Unit {
-                for (lane, bytes) in data.iter().enumerate() {
-                    view.write::<N>(reached.offset + lane * N, *bytes);
-                }
-            } else {
-                for lane in lanes_of(request.mask) {
-                    let at = reached
-                        .offset
-                        .wrapping_add_signed(pattern.rel[lane] as isize);
-                    view.write::<N>(at, data[lane]);
-                }
-            }
+            write_lanes::<N>(view, reached.offset, cx.pattern(op, 0), &data);
         } else {
-            cx.worker.addresses = before;
+            cx.address_lanes(op.a, op.aux & NARROW_ADDRESS != 0, op.x);
             for lane in lanes_of(request.mask) {
                 if let Some(reached) = reach_lane(cx, op, request, lane) {
                     cx.view(reached.memory)

@@ -9,6 +9,7 @@ pub(crate) mod barrier;
 mod bulk;
 mod cluster;
 mod compare;
+mod constant;
 pub(crate) mod control;
 mod convert;
 mod copy;
@@ -24,7 +25,6 @@ pub(crate) mod memory;
 mod mma;
 mod moves;
 mod operands;
-mod param;
 mod single;
 mod special;
 mod warp;
@@ -82,8 +82,26 @@ pub(crate) fn decode<'a>(
 
 /// An op that computes each lane by itself: `lanes!(d, |a: u32, b: u32| -> u32 { … })`,
 /// with one to three sources of any type that registers hold. The caller sets the slots.
+///
+/// A plain loop, not `array::from_fn`: the compiler vectorises that one only where the body is
+/// short.
 macro_rules! lanes {
-    ($d:expr, |$x:ident: $a:ty| -> $r:ty $body:block) => {{
+    ($d:expr, |$x:ident: $a:ty| -> $r:ty $body:block) => {
+        $crate::isa::lanes!(@ $d, $r, $body, $x: $a = a)
+    };
+    (
+        $d:expr,
+        |$x:ident: $a:ty, $y:ident: $b:ty| -> $r:ty $body:block
+    ) => {
+        $crate::isa::lanes!(@ $d, $r, $body, $x: $a = a, $y: $b = b)
+    };
+    (
+        $d:expr,
+        |$x:ident: $a:ty, $y:ident: $b:ty, $z:ident: $c:ty| -> $r:ty $body:block
+    ) => {
+        $crate::isa::lanes!(@ $d, $r, $body, $x: $a = a, $y: $b = b, $z: $c = c)
+    };
+    (@ $d:expr, $r:ty, $body:block, $($x:ident: $t:ty = $slot:ident),+) => {{
         struct Form;
         impl $crate::simd::Handler for Form {
             #[inline(always)]
@@ -91,52 +109,12 @@ macro_rules! lanes {
                 cx: &mut $crate::exec::Cx<'_>,
                 op: &$crate::program::Op,
             ) -> $crate::exec::Flow {
-                let a: [$a; 32] = $crate::lanes::Lane::load(&cx.warp.regs, op.a);
-                let result: [$r; 32] = std::array::from_fn(|lane| {
-                    let $x = a[lane];
-                    $body
-                });
-                $crate::lanes::Lane::store(&mut cx.warp.regs, op.d, cx.mask, &result);
-                $crate::exec::Flow::Next
-            }
-        }
-        $d.op::<Form>()
-    }};
-    ($d:expr, |$x:ident: $a:ty, $y:ident: $b:ty| -> $r:ty $body:block) => {{
-        struct Form;
-        impl $crate::simd::Handler for Form {
-            #[inline(always)]
-            fn run<L: $crate::simd::Level>(
-                cx: &mut $crate::exec::Cx<'_>,
-                op: &$crate::program::Op,
-            ) -> $crate::exec::Flow {
-                let a: [$a; 32] = $crate::lanes::Lane::load(&cx.warp.regs, op.a);
-                let b: [$b; 32] = $crate::lanes::Lane::load(&cx.warp.regs, op.b);
-                let result: [$r; 32] = std::array::from_fn(|lane| {
-                    let ($x, $y) = (a[lane], b[lane]);
-                    $body
-                });
-                $crate::lanes::Lane::store(&mut cx.warp.regs, op.d, cx.mask, &result);
-                $crate::exec::Flow::Next
-            }
-        }
-        $d.op::<Form>()
-    }};
-    ($d:expr, |$x:ident: $a:ty, $y:ident: $b:ty, $z:ident: $c:ty| -> $r:ty $body:block) => {{
-        struct Form;
-        impl $crate::simd::Handler for Form {
-            #[inline(always)]
-            fn run<L: $crate::simd::Level>(
-                cx: &mut $crate::exec::Cx<'_>,
-                op: &$crate::program::Op,
-            ) -> $crate::exec::Flow {
-                let a: [$a; 32] = $crate::lanes::Lane::load(&cx.warp.regs, op.a);
-                let b: [$b; 32] = $crate::lanes::Lane::load(&cx.warp.regs, op.b);
-                let c: [$c; 32] = $crate::lanes::Lane::load(&cx.warp.regs, op.c);
-                let result: [$r; 32] = std::array::from_fn(|lane| {
-                    let ($x, $y, $z) = (a[lane], b[lane], c[lane]);
-                    $body
-                });
+                $(let $x: [$t; 32] = $crate::lanes::Lane::load(&cx.warp.regs, op.$slot);)+
+                let mut result = [<$r as $crate::lanes::Lane>::ZERO; 32];
+                for (lane, result) in result.iter_mut().enumerate() {
+                    $(let $x = $x[lane];)+
+                    *result = $body;
+                }
                 $crate::lanes::Lane::store(&mut cx.warp.regs, op.d, cx.mask, &result);
                 $crate::exec::Flow::Next
             }

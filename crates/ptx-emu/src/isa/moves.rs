@@ -6,6 +6,7 @@ use crate::decode::form::{Form, LoadError};
 use crate::decode::operand::wide;
 use crate::exec::{Cx, Flow};
 use crate::isa::lanes;
+use crate::isa::operands::no_type;
 use crate::lanes::Lane;
 use crate::memory::window;
 use crate::program::Op;
@@ -29,8 +30,18 @@ fn mov<'a>(
 ) -> Result<(), LoadError> {
     let ty = form.ty()?;
     form.done()?;
+    match ty {
+        Type::B16 | Type::B32 | Type::B64 | Type::F32 | Type::F64 | Type::Pred => {}
+        Type::U16 | Type::U32 | Type::U64 | Type::S16 | Type::S32 | Type::S64 => {}
+        _ => return Err(no_type(&form)),
+    }
     let [to, from] = d.operands(&form, instruction)?;
     match (to, from) {
+        (Operand::Vector(_), _) | (_, Operand::Vector(_))
+            if !matches!(ty, Type::B16 | Type::B32 | Type::B64) =>
+        {
+            return Err(form.unsupported("a vector needs `.b16`, `.b32` or `.b64`"));
+        }
         (Operand::Vector(parts), _) => return unpack(d, &form, ty, parts, from),
         (_, Operand::Vector(parts)) => return pack(d, &form, ty, to, parts),
         _ => {}
@@ -48,7 +59,11 @@ fn mov<'a>(
         return Err(form.unsupported("time is not modelled"));
     }
     if let Some((frame, offset)) = d.local(from) {
-        let mut op = lanes!(d, |a: u64, b: u64| -> u64 { a.wrapping_add(b) });
+        let mut op = if wide(ty) {
+            lanes!(d, |a: u64, b: u64| -> u64 { a.wrapping_add(b) })
+        } else {
+            lanes!(d, |a: u64, b: u64| -> u32 { low(a.wrapping_add(b)) })
+        };
         op.d = d.dst(&form, to, ty)?;
         op.a = frame;
         op.b = d.immediate(offset.cast_unsigned(), Type::U64);
@@ -64,6 +79,15 @@ fn mov<'a>(
     op.d = d.dst(&form, to, ty)?;
     d.push(op);
     Ok(())
+}
+
+#[inline(always)]
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "local memory is below 4 GiB"
+)]
+fn low(address: u64) -> u32 {
+    address as u32
 }
 
 /// Type of the parts of a value of type `ty` that is taken apart into `count`.
@@ -214,14 +238,14 @@ fn address<'a>(
     };
     let [result, from] = d.operands(&form, instruction)?;
     let mut op = lanes!(d, |a: u64, b: u64| -> u64 { a.wrapping_add(b) });
-    op.a = match d.local(from) {
-        Some((frame, 0)) => frame,
-        Some(_) => return Err(form.unsupported("an offset into a local variable")),
-        None => d.src(&form, from, ty)?,
+    let (source, offset) = match d.local(from) {
+        Some((frame, offset)) => (frame, offset),
+        None => (d.src(&form, from, ty)?, 0),
     };
+    op.a = source;
     op.d = d.dst(&form, result, ty)?;
     let base = if to { 0_u64.wrapping_sub(base) } else { base };
-    op.b = d.immediate(base, Type::U64);
+    op.b = d.immediate(base.wrapping_add_signed(offset), Type::U64);
     d.push(op);
     Ok(())
 }

@@ -56,7 +56,7 @@ pub(super) fn bytes<const BLOCKS: usize>(
 
 /// One warp's part of a `wgmma`; see `reference::panel`.
 #[inline(always)]
-pub(super) fn panel(a: &[[f32; 16]], b: &[f32], d: &mut [Lanes]) {
+pub(super) fn panel(a: &[[f32; 16]], b: &[[f32; 8]], d: &mut [Lanes]) {
     // SAFETY: as in `float`.
     unsafe { wide_chain(a, b, d) }
 }
@@ -259,11 +259,7 @@ fn chain<F: Format, const BLOCKS: usize>(
 
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-fn wide_chain(a: &[[f32; 16]], b: &[f32], d: &mut [Lanes]) {
-    let columns = d.len() / 4 * 8;
-    if columns == 0 {
-        return;
-    }
+fn wide_chain(a: &[[f32; 16]], b: &[[f32; 8]], d: &mut [Lanes]) {
     // Rows 2q and 2q + 1 of A, each four times: vector q is quarter q % 4 of row group q / 4.
     let mut quads = [[Vector([0u32; 8]); 8]; 16];
     for (vectors, column) in quads.iter_mut().zip(a) {
@@ -276,11 +272,11 @@ fn wide_chain(a: &[[f32; 16]], b: &[f32], d: &mut [Lanes]) {
         _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6),
         _mm256_setr_epi32(1, 3, 5, 7, 1, 3, 5, 7),
     ];
-    for (block, registers) in d.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+    let quads = &quads[..a.len()];
+    for (registers, right) in d.as_chunks_mut().0.iter_mut().zip(b.chunks_exact(a.len())) {
         for pass in 0..2 {
             let mut sums = load_sums(registers.each_ref(), pass);
-            for (row, vectors) in b.chunks_exact(columns).zip(&quads[..a.len()]) {
-                let eight = &row.as_chunks::<8>().0[block];
+            for (eight, vectors) in right.iter().zip(quads) {
                 // SAFETY: the reference is to 32 readable bytes.
                 let eight: __m256 = unsafe { _mm256_loadu_ps(eight.as_ptr()) };
                 let right = parity.map(|index| _mm256_permutevar8x32_ps(eight, index));

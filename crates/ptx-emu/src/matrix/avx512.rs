@@ -14,10 +14,10 @@ use std::arch::x86_64::{
     _mm_loadu_si128, _mm256_loadu_ps, _mm512_add_epi32, _mm512_and_si512, _mm512_broadcast_f32x8,
     _mm512_broadcast_i32x4, _mm512_castps_si512, _mm512_castsi512_ps, _mm512_cmp_ps_mask,
     _mm512_cvtepi32_epi16, _mm512_cvtph_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512,
-    _mm512_madd_epi16, _mm512_mask_mov_epi32, _mm512_permutex2var_epi32, _mm512_permutexvar_ps,
-    _mm512_set1_epi16, _mm512_set1_epi32, _mm512_setr_epi32, _mm512_setzero_si512,
-    _mm512_shuffle_epi32, _mm512_slli_epi32, _mm512_srli_epi16, _mm512_srli_epi32,
-    _mm512_storeu_ps, _mm512_storeu_si512, _mm512_sub_epi16, _mm512_xor_si512,
+    _mm512_madd_epi16, _mm512_mask_mov_epi32, _mm512_permutex2var_epi16, _mm512_permutex2var_epi32,
+    _mm512_permutexvar_ps, _mm512_set1_epi16, _mm512_set1_epi32, _mm512_setr_epi32,
+    _mm512_setzero_si512, _mm512_shuffle_epi32, _mm512_slli_epi32, _mm512_srli_epi16,
+    _mm512_srli_epi32, _mm512_storeu_ps, _mm512_storeu_si512, _mm512_sub_epi16, _mm512_xor_si512,
 };
 
 use super::Lanes;
@@ -58,9 +58,23 @@ pub(super) fn bytes<const BLOCKS: usize>(
 
 /// One warp's part of a `wgmma`; see `reference::panel`.
 #[inline(always)]
-pub(super) fn panel(a: &[[f32; 16]], b: &[f32], d: &mut [Lanes]) {
+pub(super) fn panel(a: &[[f32; 16]], b: &[[f32; 8]], d: &mut [Lanes]) {
     // SAFETY: as in `float`.
     unsafe { wide_chain(a, b, d) }
+}
+
+/// The transpose of an 8 x 8 matrix of 16-bit elements in a register; see `rows::movmatrix`.
+#[inline(always)]
+pub(super) fn transpose_halves(x: &Lanes) -> Lanes {
+    // SAFETY: as in `float`.
+    unsafe { permute_halves(x) }
+}
+
+/// The transpose of an 8 x 8 matrix of words; see `rows::transpose_words`.
+#[inline(always)]
+pub(super) fn transpose_words(x: &[u32; 64]) -> [u32; 64] {
+    // SAFETY: as in `float`.
+    unsafe { interleave_words(x) }
 }
 
 #[inline]
@@ -153,6 +167,58 @@ fn load_sums(registers: [&Lanes; 4]) -> Sums {
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c")]
+fn permute_halves(x: &Lanes) -> Lanes {
+    // Lane 4r + c receives elements 8 (2c) + r and 8 (2c + 1) + r.
+    const SOURCES: Lanes = {
+        let mut words = [0; 32];
+        let mut lane = 0;
+        while lane < 32 {
+            let first = 16 * (lane % 4) + lane / 4;
+            words[lane as usize] = first | ((first + 8) << 16);
+            lane += 1;
+        }
+        words
+    };
+    let halves = [load(x, 0), load(x, 1)];
+    let mut y = [0; 32];
+    for half in 0..2 {
+        let sources = load(&SOURCES, half);
+        let moved = _mm512_permutex2var_epi16(halves[0], sources, halves[1]);
+        store(&mut y, half, moved);
+    }
+    y
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c")]
+fn interleave_words(x: &[u32; 64]) -> [u32; 64] {
+    let low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    let high = _mm512_add_epi32(low, _mm512_set1_epi32(8));
+    let lanes = x.as_chunks::<32>().0;
+    let mut v = [
+        load(&lanes[0], 0),
+        load(&lanes[0], 1),
+        load(&lanes[1], 0),
+        load(&lanes[1], 1),
+    ];
+    for _ in 0..3 {
+        v = [
+            _mm512_permutex2var_epi32(v[0], low, v[2]),
+            _mm512_permutex2var_epi32(v[0], high, v[2]),
+            _mm512_permutex2var_epi32(v[1], low, v[3]),
+            _mm512_permutex2var_epi32(v[1], high, v[3]),
+        ];
+    }
+    let mut y = [0; 64];
+    for (i, lanes) in y.as_chunks_mut().0.iter_mut().enumerate() {
+        store(lanes, 0, v[2 * i]);
+        store(lanes, 1, v[2 * i + 1]);
+    }
+    y
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c")]
 fn chain<F: Format, const BLOCKS: usize>(
     a: [[&Lanes; 2]; BLOCKS],
     b: [&Lanes; BLOCKS],
@@ -220,11 +286,7 @@ fn chain<F: Format, const BLOCKS: usize>(
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c")]
-fn wide_chain(a: &[[f32; 16]], b: &[f32], d: &mut [Lanes]) {
-    let columns = d.len() / 4 * 8;
-    if columns == 0 {
-        return;
-    }
+fn wide_chain(a: &[[f32; 16]], b: &[[f32; 8]], d: &mut [Lanes]) {
     // Rows 4q .. 4q + 3 of A, each four times: vector q is half q % 2 of row group q / 2.
     let mut quads = [[Vector([0f32; 16]); 4]; 16];
     let spread = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
@@ -242,10 +304,10 @@ fn wide_chain(a: &[[f32; 16]], b: &[f32], d: &mut [Lanes]) {
         _mm512_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6, 0, 2, 4, 6, 0, 2, 4, 6),
         _mm512_setr_epi32(1, 3, 5, 7, 1, 3, 5, 7, 1, 3, 5, 7, 1, 3, 5, 7),
     ];
-    for (block, registers) in d.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+    let quads = &quads[..a.len()];
+    for (registers, right) in d.as_chunks_mut().0.iter_mut().zip(b.chunks_exact(a.len())) {
         let mut sums = load_sums(registers.each_ref());
-        for (row, vectors) in b.chunks_exact(columns).zip(&quads[..a.len()]) {
-            let eight = &row.as_chunks::<8>().0[block];
+        for (eight, vectors) in right.iter().zip(quads) {
             // SAFETY: the reference is to 32 readable bytes.
             let eight = unsafe { _mm256_loadu_ps(eight.as_ptr()) };
             let eight = _mm512_broadcast_f32x8(eight);

@@ -73,8 +73,8 @@ impl MatrixDescriptor {
     #[inline(always)]
     pub(crate) const fn element_address(self, major: Major, size: u32, mn: u32, k: u32) -> u32 {
         let per_chunk = 16 / size;
-        let span = self.swizzle.span();
-        let swizzled = span > 16;
+        let log = self.swizzle.span_log2();
+        let swizzled = log > 4;
         let offset = match major {
             Major::K => {
                 let along = if swizzled {
@@ -82,16 +82,17 @@ impl MatrixDescriptor {
                 } else {
                     k / per_chunk * self.leading + k % per_chunk * size
                 };
-                mn % 8 * span + mn / 8 * self.stride + along
+                ((mn % 8) << log) + mn / 8 * self.stride + along
             }
             Major::Mn => {
-                let per_span = span / size;
+                let along = mn * size;
                 let (next_span, next_eight) = if swizzled {
                     (self.leading, self.stride)
                 } else {
                     (self.stride, self.leading)
                 };
-                mn % per_span * size + mn / per_span * next_span + k % 8 * span + k / 8 * next_eight
+                let lines = ((k % 8) << log) + k / 8 * next_eight;
+                along % (1 << log) + (along >> log) * next_span + lines
             }
         };
         let base = if swizzled { self.base_offset } else { 0 };

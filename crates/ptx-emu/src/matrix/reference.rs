@@ -21,12 +21,14 @@ pub(super) fn product(left: &[[f32; 16]], right: &[[f32; 8]], c: [&Lanes; 4]) ->
             sum[g + 8 * (i / 2)][2 * t + i % 2] = f32::from_bits(register[lane]);
         }
     }
-    for (column, row) in left.iter().zip(right) {
-        for (sums, &a) in sum.iter_mut().zip(column) {
-            for (s, &b) in sums.iter_mut().zip(row) {
-                *s = a.mul_add(b, *s);
+    for (r, sums) in sum.iter_mut().enumerate() {
+        let mut s = *sums; // stays in registers over k
+        for (column, row) in left.iter().zip(right) {
+            for (s, &b) in s.iter_mut().zip(row) {
+                *s = column[r].mul_add(b, *s);
             }
         }
+        *sums = s;
     }
     let mut d = [[0u32; 32]; 4];
     for lane in 0..32 {
@@ -91,10 +93,10 @@ pub(super) fn bytes<const BLOCKS: usize>(
         }
     }
     let mut sum = [[0i32; 8]; 16];
-    for (column, row) in left[..16 * BLOCKS].iter().zip(&right) {
-        for (sums, &x) in sum.iter_mut().zip(column) {
-            for (s, &y) in sums.iter_mut().zip(row) {
-                *s += x * y;
+    for (r, sums) in sum.iter_mut().enumerate() {
+        for (column, row) in left[..16 * BLOCKS].iter().zip(&right) {
+            for (s, &b) in sums.iter_mut().zip(row) {
+                *s += column[r] * b;
             }
         }
     }
@@ -167,19 +169,11 @@ pub(super) fn double<const BLOCKS: usize, const HALVES: usize, const OUT: usize>
     d
 }
 
-/// One warp's part of a `wgmma`, in place: `a[k][row]`, `b[k n + column]`, D as `n / 2` registers.
-/// At most 16 deep.
+/// One warp's part of a `wgmma`, in place: `a[k][row]`, B as groups of 8 columns with `a.len()`
+/// rows each, D as 4 registers to a group.
 #[inline(always)]
-pub(super) fn panel(a: &[[f32; 16]], b: &[f32], d: &mut [Lanes]) {
-    let columns = d.len() / 4 * 8;
-    if columns == 0 {
-        return;
-    }
-    for (block, registers) in d.as_chunks_mut::<4>().0.iter_mut().enumerate() {
-        let mut right = [[0.0; 8]; 16];
-        for (eight, row) in right.iter_mut().zip(b.chunks_exact(columns)) {
-            *eight = row.as_chunks().0[block];
-        }
-        *registers = product(a, &right, registers.each_ref());
+pub(super) fn panel(a: &[[f32; 16]], b: &[[f32; 8]], d: &mut [Lanes]) {
+    for (registers, right) in d.as_chunks_mut().0.iter_mut().zip(b.chunks_exact(a.len())) {
+        *registers = product(a, right, registers.each_ref());
     }
 }

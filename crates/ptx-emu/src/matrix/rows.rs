@@ -4,7 +4,10 @@
 //! A matrix in a register: lane `4r + c` holds columns `2c` (low half) and `2c + 1` of row `r`.
 //! Row `r` of matrix `i` in memory is the 16 bytes at the address of lane [`row_lane`]`(i, r)`.
 
-use super::Lanes;
+#[cfg(target_arch = "x86_64")]
+use super::{Simd, avx512};
+
+use super::{Lanes, Level};
 
 /// One row of a matrix in memory.
 pub(crate) type Row = [u8; 16];
@@ -25,8 +28,8 @@ pub(crate) const fn address_mask(matrices: usize) -> u32 {
     }
 }
 
-/// Number of the 16-bit element in the interleaving of the halves of `x`: three of these rotate
-/// the six bits of an element's number by half, which exchanges row and column.
+/// The 16-bit elements of the halves of `x` in turn. This rotates the six bits of an element's
+/// number by one: three times exchange row and column.
 #[inline(always)]
 fn interleave(x: &Lanes) -> Lanes {
     let mut y = [0; 32];
@@ -40,21 +43,43 @@ fn interleave(x: &Lanes) -> Lanes {
 
 /// `movmatrix.sync.aligned.m8n8.trans.b16`: the transpose of a matrix in a register.
 #[inline(always)]
-pub(crate) fn movmatrix(register: &Lanes) -> Lanes {
-    interleave(&interleave(&interleave(register)))
+pub(crate) fn movmatrix<L: Level>(register: &Lanes) -> Lanes {
+    match L::KIND {
+        // Elsewhere the loops vectorise; with AVX-512 they would become scatters.
+        #[cfg(target_arch = "x86_64")]
+        Simd::Avx512 => avx512::transpose_halves(register),
+        _ => interleave(&interleave(&interleave(register))),
+    }
+}
+
+/// The transpose of an 8 x 8 matrix of words.
+#[inline(always)]
+pub(super) fn transpose_words<L: Level>(x: &[u32; 64]) -> [u32; 64] {
+    #[cfg(target_arch = "x86_64")]
+    if L::KIND == Simd::Avx512 {
+        return avx512::transpose_words(x);
+    }
+    let mut x = *x;
+    for _ in 0..3 {
+        let mut y = [0; 64];
+        for i in 0..32 {
+            y[2 * i] = x[i];
+            y[2 * i + 1] = x[i + 32];
+        }
+        x = y;
+    }
+    x
 }
 
 /// One matrix of `ldmatrix{.trans}.b16`: its register, from its rows.
 #[inline(always)]
-pub(crate) fn ldmatrix(rows: &[Row; 8], trans: bool) -> Lanes {
-    let mut register = [0; 32];
-    for (words, row) in register.as_chunks_mut::<4>().0.iter_mut().zip(rows) {
-        for (word, bytes) in words.iter_mut().zip(row.as_chunks::<4>().0) {
-            *word = u32::from_le_bytes(*bytes);
-        }
+pub(crate) fn ldmatrix<L: Level>(rows: &[Row; 8], trans: bool) -> Lanes {
+    let mut register: Lanes = bytemuck::cast(*rows);
+    for word in &mut register {
+        *word = u32::from_le(*word);
     }
     if trans {
-        movmatrix(&register)
+        movmatrix::<L>(&register)
     } else {
         register
     }
@@ -62,17 +87,14 @@ pub(crate) fn ldmatrix(rows: &[Row; 8], trans: bool) -> Lanes {
 
 /// One matrix of `stmatrix{.trans}.b16`: its rows, from its register.
 #[inline(always)]
-pub(crate) fn stmatrix(register: &Lanes, trans: bool) -> [Row; 8] {
-    let register = if trans {
-        movmatrix(register)
+pub(crate) fn stmatrix<L: Level>(register: &Lanes, trans: bool) -> [Row; 8] {
+    let mut words = if trans {
+        movmatrix::<L>(register)
     } else {
         *register
     };
-    let mut rows = [[0; 16]; 8];
-    for (words, row) in register.as_chunks::<4>().0.iter().zip(&mut rows) {
-        for (word, bytes) in words.iter().zip(row.as_chunks_mut::<4>().0) {
-            *bytes = word.to_le_bytes();
-        }
+    for word in &mut words {
+        *word = word.to_le();
     }
-    rows
+    bytemuck::cast(words)
 }

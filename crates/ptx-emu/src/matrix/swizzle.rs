@@ -25,6 +25,11 @@ impl Swizzle {
         }
     }
 
+    /// Binary logarithm of [`span`](Self::span).
+    pub(crate) const fn span_log2(self) -> u32 {
+        self.span().trailing_zeros()
+    }
+
     /// Bytes after which the pattern repeats.
     pub(crate) const fn period(self) -> u32 {
         8 * self.span()

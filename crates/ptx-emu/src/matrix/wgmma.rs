@@ -15,10 +15,14 @@ use super::{avx2, avx512};
 
 use super::descriptor::{Chunk, Major, MatrixDescriptor};
 use super::mma::{narrow, widen};
+use super::rows::transpose_words;
 use super::{Format, Lanes, Level, reference};
 
 /// 16 rows of A as `[k][row]`; tf32 fills the first 8 alone.
 pub(crate) type Columns = [[f32; 16]; 16];
+
+/// B as groups of 8 columns, each `[k][column]`, all in one array.
+pub(crate) type Panel = Vec<[f32; 8]>;
 
 /// A matrix operand in shared memory.
 #[derive(Clone, Copy, Debug)]
@@ -61,60 +65,81 @@ impl SharedMatrix {
             .chunks(self.major, size::<F>(), 0, columns, k)
     }
 
-    /// Calls `put` with M or N, K and the value of every element of a chunk.
+    /// Rows (or columns) `first .. first + 8` as `[k][mn]`.
     #[inline(always)]
-    fn unpack<F: Format>(
+    fn gather_eight<L: Level, F: Format>(
         self,
-        chunk: Chunk,
-        bytes: [u8; 16],
-        mut put: impl FnMut(usize, usize, f32),
-    ) {
-        let (along_mn, along_k) = match self.major {
-            Major::K => (0, 1),
-            Major::Mn => (1, 0),
+        first: u32,
+        mut read: impl FnMut(u32) -> [u8; 16],
+    ) -> [[f32; 8]; 16] {
+        let per_chunk = 16 / size::<F>();
+        let mut words = |mn: u32, k: u32| {
+            let address = self
+                .descriptor
+                .element_address(self.major, size::<F>(), first + mn, k);
+            bytemuck::cast::<_, [u32; 4]>(read(address)).map(u32::from_le)
         };
-        let (mn, k) = (chunk.mn as usize, chunk.k as usize);
-        for (word, bytes) in bytes.as_chunks::<4>().0.iter().enumerate() {
-            let packed = u32::from_le_bytes(*bytes);
-            for part in 0..F::PARTS {
-                let i = F::PARTS * word + part;
-                let x = scaled(F::element(packed, part), self.negate);
-                put(mn + along_mn * i, k + along_k * i, x);
+        let mut values = [[0.0; 8]; 16];
+        match self.major {
+            Major::K => {
+                let mut rows = [0; 64]; // [mn][word]
+                for (mn, row) in (0..).zip(rows.chunks_exact_mut(8)) {
+                    for (chunk, to) in (0..).zip(row.chunks_exact_mut(4)) {
+                        to.copy_from_slice(&words(mn, per_chunk * chunk));
+                    }
+                }
+                let columns = transpose_words::<L>(&rows);
+                for (k, row) in values.iter_mut().take(depth::<F>()).enumerate() {
+                    let words = &columns[8 * (k / F::PARTS)..][..8];
+                    for (x, &word) in row.iter_mut().zip(words) {
+                        *x = scaled(F::element(word, k % F::PARTS), self.negate);
+                    }
+                }
+            }
+            Major::Mn => {
+                for (k, row) in (0..).zip(values.iter_mut().take(depth::<F>())) {
+                    for (mn, values) in (0..).zip(row.chunks_exact_mut(4 * F::PARTS)) {
+                        let words = words(per_chunk * mn, k);
+                        for (i, x) in values.iter_mut().enumerate() {
+                            let element = F::element(words[i / F::PARTS], i % F::PARTS);
+                            *x = scaled(element, self.negate);
+                        }
+                    }
+                }
             }
         }
+        values
     }
 
     /// The rows of A that warp `warp` multiplies. `read` gives the 16 bytes at a shared address.
     #[inline(always)]
-    pub(crate) fn gather_a<F: Format>(
+    pub(crate) fn gather_a<L: Level, F: Format>(
         self,
         warp: u32,
         mut read: impl FnMut(u32) -> [u8; 16],
     ) -> Columns {
         let mut a = [[0.0; 16]; 16];
-        for chunk in self.chunks_of_a::<F>(warp) {
-            self.unpack::<F>(chunk, read(chunk.address), |row, k, x| {
-                a[k % 16][row % 16] = x;
-            });
+        for half in 0..2 {
+            let eight = self.gather_eight::<L, F>(16 * warp + 8 * half, &mut read);
+            for (column, rows) in a.iter_mut().zip(eight) {
+                column.as_chunks_mut().0[half as usize] = rows;
+            }
         }
         a
     }
 
-    /// B as `b[k columns + column]`; what `b` held is dropped.
+    /// B of `columns` columns; what `b` held is dropped.
     #[inline(always)]
-    pub(crate) fn gather_b<F: Format>(
+    pub(crate) fn gather_b<L: Level, F: Format>(
         self,
         columns: u32,
         mut read: impl FnMut(u32) -> [u8; 16],
-        b: &mut Vec<f32>,
+        b: &mut Panel,
     ) {
-        let width = columns as usize;
         b.clear();
-        b.resize(depth::<F>() * width, 0.0);
-        for chunk in self.chunks_of_b::<F>(columns) {
-            self.unpack::<F>(chunk, read(chunk.address), |column, k, x| {
-                b[k * width + column] = x;
-            });
+        for group in 0..columns / 8 {
+            let eight = self.gather_eight::<L, F>(8 * group, &mut read);
+            b.extend_from_slice(&eight[..depth::<F>()]);
         }
     }
 }
@@ -136,7 +161,7 @@ pub(crate) fn a_from_registers<F: Format>(registers: [&Lanes; 4], negate: bool) 
 }
 
 #[inline(always)]
-fn panel<L: Level>(a: &[[f32; 16]], b: &[f32], d: &mut [Lanes]) {
+fn panel<L: Level>(a: &[[f32; 16]], b: &[[f32; 8]], d: &mut [Lanes]) {
     match L::KIND {
         #[cfg(target_arch = "x86_64")]
         Simd::Avx512 => avx512::panel(a, b, d),
@@ -151,7 +176,7 @@ fn panel<L: Level>(a: &[[f32; 16]], b: &[f32], d: &mut [Lanes]) {
 #[inline(always)]
 pub(crate) fn single<L: Level, F: Format>(
     a: &Columns,
-    b: &[f32],
+    b: &[[f32; 8]],
     d: &mut [Lanes],
     accumulate: bool,
 ) {
@@ -163,7 +188,12 @@ pub(crate) fn single<L: Level, F: Format>(
 
 /// One warp's part with f16 accumulators, in place. `d` holds `n / 4` registers.
 #[inline(always)]
-pub(crate) fn half<L: Level, F: Format>(a: &Columns, b: &[f32], d: &mut [Lanes], accumulate: bool) {
+pub(crate) fn half<L: Level, F: Format>(
+    a: &Columns,
+    b: &[[f32; 8]],
+    d: &mut [Lanes],
+    accumulate: bool,
+) {
     let mut wide = [[0; 32]; 128]; // n is at most 256
     let wide = wide.as_chunks_mut::<4>().0;
     if accumulate {

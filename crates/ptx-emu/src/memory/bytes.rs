@@ -92,6 +92,62 @@ impl Bytes<'_> {
         unsafe { from.cast::<[u8; N]>().read() }
     }
 
+    /// `N` bytes at `at` plus each of `steps`, all of which lie in `low..=high - N`.
+    #[inline(always)]
+    pub(crate) fn gather<const N: usize>(
+        &self,
+        at: usize,
+        steps: &[i32; 32],
+        low: i32,
+        high: i32,
+    ) -> [[u8; N]; 32] {
+        let (start, last) = self.reach::<N>(at, low, high);
+        let mut data = [[0; N]; 32];
+        for lane in 0..32 {
+            let step = steps[lane].clamp(low, last);
+            // SAFETY: `reach` has checked all steps from `low` to `last`.
+            let from = unsafe { start.offset(step as isize) };
+            // SAFETY: as above; an array of bytes has no alignment.
+            data[lane] = unsafe { from.cast::<[u8; N]>().read() };
+        }
+        data
+    }
+
+    /// Stores `N` bytes of each lane of `mask` at `at` plus its step, in order.
+    #[inline(always)]
+    pub(crate) fn scatter<const N: usize>(
+        &self,
+        at: usize,
+        steps: &[i32; 32],
+        (low, high): (i32, i32),
+        mask: u32,
+        data: &[[u8; N]; 32],
+    ) {
+        let (start, last) = self.reach::<N>(at, low, high);
+        for lane in 0..32 {
+            if mask >> lane & 1 != 0 {
+                let step = steps[lane].clamp(low, last);
+                // SAFETY: `reach` has checked all steps from `low` to `last`.
+                let into = unsafe { start.offset(step as isize) };
+                // SAFETY: as above; an array of bytes has no alignment.
+                unsafe { into.cast::<[u8; N]>().write(data[lane]) };
+            }
+        }
+    }
+
+    /// The place `at`, and the last step from it at which `N` bytes may be touched, once
+    /// `at + low..at + high` is known to lie within the bytes.
+    #[inline(always)]
+    fn reach<const N: usize>(&self, at: usize, low: i32, high: i32) -> (*mut u8, i32) {
+        let first = at.checked_add_signed(low as isize);
+        let end = at.checked_add_signed(high as isize);
+        let fits = first.zip(end).is_some_and(|(f, e)| f + N <= e && e <= self.len);
+        assert!(fits && at <= self.len, "checked by the caller");
+        // SAFETY: `at` lies within the bytes or at their end.
+        let start = unsafe { self.start.add(at) };
+        (start, high - N as i32)
+    }
+
     /// Stores `N` bytes at `at`.
     #[inline(always)]
     pub(crate) fn write<const N: usize>(&self, at: usize, value: [u8; N]) {

@@ -1,7 +1,8 @@
 //! bf16 arithmetic on bit patterns (PTX ISA 9.7.4), each result rounded once.
 //!
-//! Sums go through f32 like those of f16 (24 bits against 8). Products and fused sums may lie
-//! below the subnormal range of f32: they are exact, or rounded to odd, in f64.
+//! Sums go through f32 like those of f16 (24 bits against 8). Products have at most 16 bits: where
+//! f32 does not hold one, it is below 2^-134, half of the least bf16 value, and gives zero either
+//! way. Fused sums may need the bits that f32 lacks there: they are rounded to odd in f64.
 
 use super::Round;
 use super::approx;
@@ -46,7 +47,7 @@ pub(crate) fn sub(a: u16, b: u16) -> u16 {
 /// `mul.rn.bf16`
 #[inline(always)]
 pub(crate) fn mul(a: u16, b: u16) -> u16 {
-    near(odd(f64::from(from_bf16(a)) * f64::from(from_bf16(b))))
+    near(from_bf16(a) * from_bf16(b))
 }
 
 /// `fma.rn.bf16`
@@ -93,10 +94,10 @@ pub(crate) fn max_nan(a: u16, b: u16) -> u16 {
     near(minmax::max_nan(from_bf16(a), from_bf16(b)))
 }
 
-/// `.xorsign.abs` of any of the four above.
+/// `.xorsign.abs`: gives `r`, a minimum or maximum of the magnitudes of `a` and `b`, the product
+/// of their signs.
 #[inline(always)]
-pub(crate) fn xorsign_abs(a: u16, b: u16, f: impl Fn(u16, u16) -> u16) -> u16 {
-    let r = f(abs(a), abs(b));
+pub(crate) fn xorsign(r: u16, a: u16, b: u16) -> u16 {
     if r > 0x7f80 {
         NAN
     } else {

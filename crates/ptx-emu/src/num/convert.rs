@@ -22,14 +22,23 @@ pub(crate) trait Integer: Copy {
     fn from_bits64(bits: u64) -> Self;
     /// Sign- or zero-extended.
     fn to_bits64(self) -> u64;
-    /// Rounded towards zero and clamped to the range; NaN gives 0, or `1 << 63` in 64 bits.
+    /// An integral value clamped to the range; NaN gives 0, or `1 << 63` in 64 bits.
     fn from_single(x: f32) -> Self;
-    /// Rounded towards zero and clamped to the range; NaN gives the top bit of the type.
+    /// An integral value clamped to the range; NaN gives the top bit of the type.
     fn from_double(x: f64) -> Self;
     /// The nearest f32.
     fn near_single(self) -> f32;
     /// The nearest f64.
     fn near_double(self) -> f64;
+}
+
+/// An integral value, clamped, as 32 bits: those below the point of the sum with 1.5 * 2^52. In
+/// vectors this beats the saturating cast.
+#[inline(always)]
+fn low_bits(x: f64, least: f64, most: f64) -> u32 {
+    let x = if x > least { x } else { least };
+    let x = if x < most { x } else { most };
+    (x + 6_755_399_441_055_744.0).to_bits() as u32
 }
 
 macro_rules! integer {
@@ -47,12 +56,22 @@ macro_rules! integer {
             }
             #[inline(always)]
             fn from_single(x: f32) -> Self {
-                let nan = if $t::BITS == 64 { 1u64 << 63 } else { 0 };
-                if x.is_nan() { nan as $t } else { x as $t }
+                if $t::BITS <= 32 {
+                    let x = if x.is_nan() { 0.0 } else { x };
+                    return low_bits(x.into(), $t::MIN as f64, $t::MAX as f64) as $t;
+                }
+                if x.is_nan() { (1u64 << 63) as $t } else { x as $t }
             }
             #[inline(always)]
             fn from_double(x: f64) -> Self {
-                if x.is_nan() { (1u64 << ($t::BITS - 1)) as $t } else { x as $t }
+                let nan = (1u64 << ($t::BITS - 1)) as $t;
+                if x.is_nan() {
+                    nan
+                } else if $t::BITS <= 32 {
+                    low_bits(x, $t::MIN as f64, $t::MAX as f64) as $t
+                } else {
+                    x as $t
+                }
             }
             #[inline(always)]
             fn near_single(self) -> f32 {
@@ -93,19 +112,13 @@ pub(crate) fn integer_to_integer<A: Integer, D: Integer>(a: A, sat: bool) -> D {
 /// `cvt.irnd.itype.f32`
 #[inline(always)]
 pub(crate) fn single_to_integer<D: Integer>(x: f32, mode: Round) -> D {
-    D::from_single(match mode {
-        Round::Zero => x,
-        _ => integral(x, mode),
-    })
+    D::from_single(integral(x, mode))
 }
 
 /// `cvt.irnd.itype.f64`
 #[inline(always)]
 pub(crate) fn double_to_integer<D: Integer>(x: f64, mode: Round) -> D {
-    D::from_double(match mode {
-        Round::Zero => x,
-        _ => integral_double(x, mode),
-    })
+    D::from_double(integral_double(x, mode))
 }
 
 /// `cvt.irnd.itype.f16`

@@ -101,10 +101,10 @@ pub(crate) fn max_nan(a: u16, b: u16) -> u16 {
     near(minmax::max_nan(from_f16(a), from_f16(b)))
 }
 
-/// `.xorsign.abs` of any of the four above.
+/// `.xorsign.abs`: gives `r`, a minimum or maximum of the magnitudes of `a` and `b`, the product
+/// of their signs.
 #[inline(always)]
-pub(crate) fn xorsign_abs(a: u16, b: u16, f: impl Fn(u16, u16) -> u16) -> u16 {
-    let r = f(abs(a), abs(b));
+pub(crate) fn xorsign(r: u16, a: u16, b: u16) -> u16 {
     if r > 0x7c00 {
         NAN
     } else {

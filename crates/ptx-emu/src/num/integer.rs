@@ -127,12 +127,6 @@ pub(crate) fn relu_s32(a: i32) -> i32 {
     if a < 0 { 0 } else { a }
 }
 
-/// `.relu` of `min.s16x2` and `max.s16x2`.
-#[inline(always)]
-pub(crate) fn relu_s16(a: i16) -> i16 {
-    if a < 0 { 0 } else { a }
-}
-
 /// One byte of a `dp4a` or `dp2a` operand.
 #[inline(always)]
 fn byte(word: u32, index: u32, signed: bool) -> i32 {

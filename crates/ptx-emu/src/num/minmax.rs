@@ -1,4 +1,5 @@
 //! `min` and `max` of f32 and f64: -0 is less than +0, a NaN operand gives way to a number.
+//! The three-operand forms are two calls.
 
 use super::{double, single};
 
@@ -41,23 +42,16 @@ pub(crate) fn max_nan(a: f32, b: f32) -> f32 {
     }
 }
 
-/// `.xorsign.abs` of any of the above: `f` of the magnitudes, with the product of the signs. A
-/// NaN result stays canonical.
+/// `.xorsign.abs`: gives `r`, a minimum or maximum of the magnitudes of `a` and `b`, the product
+/// of their signs. A NaN stays canonical.
 #[inline(always)]
-pub(crate) fn xorsign_abs(a: f32, b: f32, f: impl Fn(f32, f32) -> f32) -> f32 {
-    let r = f(single::abs(a), single::abs(b));
+pub(crate) fn xorsign(r: f32, a: f32, b: f32) -> f32 {
     let sign = (a.to_bits() ^ b.to_bits()) & 0x8000_0000;
     if r.is_nan() {
         single::NAN
     } else {
         f32::from_bits(r.to_bits() | sign)
     }
-}
-
-/// The three-operand forms.
-#[inline(always)]
-pub(crate) fn three(a: f32, b: f32, c: f32, f: impl Fn(f32, f32) -> f32) -> f32 {
-    f(f(a, b), c)
 }
 
 /// `min.f64`

@@ -101,14 +101,14 @@ pub(crate) fn div(a: f32, b: f32, mode: Round) -> f32 {
     if mode == Round::Near {
         return canon(r);
     }
-    // r * b against a, exact in f64; a zero or infinite divisor makes the quotient exact.
+    // r * b against a, exact in f64; NaN, which compares as neither, where the quotient is exact
+    // because the divisor is zero or infinite.
     let back = f64::from(r) * f64::from(b);
     let a = f64::from(a);
     let (less, more) = (back < a, back > a);
     let flip = b.is_sign_negative();
-    let exact = b.is_infinite();
-    let above = !exact & ((less & !flip) | (more & flip));
-    let below = !exact & ((more & !flip) | (less & flip));
+    let above = (less & !flip) | (more & flip);
+    let below = (more & !flip) | (less & flip);
     canon(directed(r, above, below, mode))
 }
 

@@ -38,6 +38,25 @@ pub fn finds(ptx: &str, launch: &Launch, expected: &[&str]) {
     }
 }
 
+/// Asserts that a program violates a rule, whatever else it does.
+pub fn finds_among(ptx: &str, launch: &Launch, expected: &str) {
+    for schedule in crate::case::SCHEDULES {
+        let report = report(ptx, launch, 4096, schedule);
+        let found = kinds(&report).iter().any(|kind| kind == expected);
+        assert!(found, "no {expected} with {schedule:?}\n{report}\n{ptx}");
+    }
+}
+
+/// Asserts that a program violates one rule, once or more.
+pub fn finds_only(ptx: &str, launch: &Launch, expected: &str) {
+    for schedule in crate::case::SCHEDULES {
+        let report = report(ptx, launch, 4096, schedule);
+        let mut kinds = kinds(&report);
+        kinds.dedup();
+        assert_eq!(kinds, [expected], "with {schedule:?}\n{report}\n{ptx}");
+    }
+}
+
 /// Asserts that an instruction is refused, in a kernel with registers `%h %r %x %p` of each size.
 pub fn refuses(target: &str, instruction: &str) {
     let body = format!(
@@ -45,7 +64,8 @@ pub fn refuses(target: &str, instruction: &str) {
          .shared .align 16 .b8 s[64];\n{instruction};"
     );
     match Module::parse(&crate::case::module(target, 1, &body)) {
-        Err(LoadError::Unsupported { .. } | LoadError::Operand { .. }) => {}
-        other => panic!("{instruction}: {other:?}"),
+        Ok(_) => panic!("{instruction} is taken"),
+        Err(LoadError::Parse(error)) => panic!("{instruction}: {error}"),
+        Err(_) => {}
     }
 }

@@ -349,7 +349,7 @@ pub(super) fn local(
         }
     }
     if let Some((lane, byte)) = unset {
-        let own = (byte - lane * cx.warp.local_bytes as usize) as u64;
+        let own = (byte - lane * cx.warp.local_stride() as usize) as u64;
         let kind = ViolationKind::Uninitialised {
             space: Space::Local,
             address: own + u64::from(window::LOCAL_START),

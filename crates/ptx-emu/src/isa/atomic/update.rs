@@ -100,16 +100,16 @@ fixed! {
     AddF32: |old, b, global| add_f32(f32::from_bits(old), f32::from_bits(b), global).to_bits();
     AddF16: |old, b, _global| f16::add(old as u16, b as u16);
     AddBf16: |old, b, _global| bf16::add(old as u16, b as u16);
-    AddF16x2: |old, b, _global| packed::map2(old, b, f16::add);
-    AddBf16x2: |old, b, _global| packed::map2(old, b, bf16::add);
+    AddF16x2: |old, b, _global| packed::f16x2::add(old, b);
+    AddBf16x2: |old, b, _global| packed::bf16x2::add(old, b);
     MinF16: |old, b, _global| f16::min(old as u16, b as u16);
     MinBf16: |old, b, _global| bf16::min(old as u16, b as u16);
-    MinF16x2: |old, b, _global| packed::map2(old, b, f16::min);
-    MinBf16x2: |old, b, _global| packed::map2(old, b, bf16::min);
+    MinF16x2: |old, b, _global| packed::f16x2::min(old, b);
+    MinBf16x2: |old, b, _global| packed::bf16x2::min(old, b);
     MaxF16: |old, b, _global| f16::max(old as u16, b as u16);
     MaxBf16: |old, b, _global| bf16::max(old as u16, b as u16);
-    MaxF16x2: |old, b, _global| packed::map2(old, b, f16::max);
-    MaxBf16x2: |old, b, _global| packed::map2(old, b, bf16::max);
+    MaxF16x2: |old, b, _global| packed::f16x2::max(old, b);
+    MaxBf16x2: |old, b, _global| packed::bf16x2::max(old, b);
 }
 
 /// In global memory, subnormal operands and results become zeros of their sign.

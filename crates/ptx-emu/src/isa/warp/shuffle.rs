@@ -237,7 +237,6 @@ impl<P: Permutation> Handler for Constant<P> {
             let from = std::array::from_fn(|lane| table[lane]);
             return exchange(cx, op, &Sources { from, fits });
         }
-        cx.warp.awaited = 0;
         let own = u32::load(&cx.warp.regs, op.a);
         let moved = P::apply(&own, op, table);
         let mut out = own;

@@ -308,7 +308,8 @@ impl TensorMap {
     }
 
     /// The runs of the box whose first element has coordinates `start`, in the order in which they
-    /// follow each other in shared memory. Coordinates from the rank up are to be 0.
+    /// follow each other in shared memory. Coordinates from the rank up are to be 0. Offsets are right
+    /// for boxes that fit into shared memory, which is for the caller to check.
     pub(crate) fn rows(&self, start: [i32; 5]) -> impl Iterator<Item = BoxRow> + '_ {
         let counts = self.counts();
         let size = i64::from(self.element.size());
@@ -318,7 +319,7 @@ impl TensorMap {
         // Sizes are at most 2^32, so that no coordinate or product of these overflows i64.
         let extent = self.dims.map(|n| i64::try_from(n).unwrap_or(i64::MAX));
         let low = (-first).clamp(0, width);
-        let high = (extent[0] - first).clamp(low, width);
+        let high = (extent[0] - first).clamp(0, width);
         let inside =
             u32::try_from(low * size).unwrap_or(0)..u32::try_from(high * size).unwrap_or(0);
         let rows: u64 = counts[1..].iter().map(|&n| u64::from(n)).product();

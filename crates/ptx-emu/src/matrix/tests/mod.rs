@@ -5,6 +5,7 @@
     reason = "a lane indexes several registers and the tables at once"
 )]
 
+mod descriptor;
 mod formats;
 mod mma;
 mod rows;

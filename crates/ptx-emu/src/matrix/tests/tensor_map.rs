@@ -1,5 +1,5 @@
 use super::Random;
-use super::wgmma::swizzled_by_table;
+use super::descriptor::swizzled_by_table;
 use crate::matrix::swizzle::Swizzle;
 use crate::matrix::tensor_map::{ElementType, Fill, TensorMap, TensorMapError, TensorMapSpec};
 
@@ -148,11 +148,13 @@ fn boxes_hold_the_elements_of_the_tensor() {
 fn box_bytes_count_what_the_mbarrier_expects() {
     assert_eq!(TensorMap::new(&SPEC).unwrap().box_bytes(), 64 * 2 * 4 * 2);
     let strided = TensorMapSpec {
-        element_strides: &[1, 3, 2],
+        element_strides: &[8, 3, 2], // the first does not count
         ..SPEC
     };
     // ceil(4 / 3) = 2 rows, ceil(2 / 2) = 1 plane
-    assert_eq!(TensorMap::new(&strided).unwrap().box_bytes(), 64 * 2 * 2);
+    let map = TensorMap::new(&strided).unwrap();
+    assert_eq!(map.counts(), [64, 2, 1, 1, 1]);
+    assert_eq!(map.box_bytes(), 64 * 2 * 2);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::num::convert::{
 use crate::num::narrow::{
     double_to_bf16, double_to_f16, relu_tf32, to_bf16, to_f16, to_tf32, to_tf32_away,
 };
-use crate::num::{bf16, packed};
+use crate::num::packed::{self, bf16x2, f16x2, int16x2};
 
 const MODES: [Round; 4] = [Near, Zero, Down, Up];
 
@@ -136,7 +136,7 @@ fn integral_values_follow_the_host() {
         }
         for bits in super::scattered(200_000) {
             let wide = f64::from_bits(bits & 0xc37f_ffff_ffff_ffff | 0x3f00_0000_0000_0000);
-            let near = (bits as i16) as f64 * 0.25;
+            let near = f64::from(bits as i16) * 0.25;
             for wide in [wide, near, f64::from_bits(bits)] {
                 assert!(
                     same(double_integral(wide, mode), host(wide)),
@@ -214,18 +214,26 @@ fn relu_satfinite_and_ties_away() {
     // The first operand goes to the upper half.
     assert_eq!(packed::to_f16x2(1.0, -2.0, Near, false), 0x3c00_c000);
     assert_eq!(packed::to_bf16x2(1.0, -2.0, Near, false), 0x3f80_c000);
+    assert_eq!(bf16x2::relu(0xbf80_4000), 0x0000_4000);
     assert_eq!(
-        packed::map(packed::to_bf16x2(-1.0, 2.0, Near, false), bf16::relu),
-        0x0000_4000
-    );
-    assert_eq!(
-        packed::map2(0x0001_ffff, 0x0002_0001, u16::wrapping_add),
-        0x0003_0000
-    );
-    assert_eq!(
-        packed::map3(0x3f80_4000, 0x4000_4000, 0x3f80_0000, bf16::fma),
+        bf16x2::fma(0x3f80_4000, 0x4000_4000, 0x3f80_0000),
         0x4040_4080
     );
+    assert_eq!(f16x2::sub(0x3c00_4000, 0x4000_3c00), 0xbc00_3c00);
+    assert_eq!(
+        f16x2::fma(0x3c00_4000, 0x4000_4000, 0x3c00_0000),
+        0x4200_4400
+    );
+    assert_eq!(
+        f16x2::xorsign(0x3c00_4000, 0x8000_0000, 0x0000_0000),
+        0xbc00_4000
+    );
+    assert_eq!(int16x2::add(0x0001_ffff, 0x0002_0001), 0x0003_0000);
+    assert_eq!(int16x2::min_s16(0x0001_ffff, 0x8000_0001), 0x8000_ffff);
+    assert_eq!(int16x2::max_s16(0x0001_ffff, 0x8000_0001), 0x0001_0001);
+    assert_eq!(int16x2::min_u16(0x0001_ffff, 0x8000_0001), 0x0001_0001);
+    assert_eq!(int16x2::max_u16(0x0001_ffff, 0x8000_0001), 0x8000_ffff);
+    assert_eq!(int16x2::relu(0x8000_7fff), 0x0000_7fff);
 }
 
 #[test]

@@ -30,9 +30,9 @@ fn nearest(n: i128, negative: bool) -> u16 {
     while high - low > 1 {
         let middle = u16::midpoint(low, high);
         if value(middle) <= size {
-            low = middle
+            low = middle;
         } else {
-            high = middle
+            high = middle;
         }
     }
     if size >= 1 << 64 {
@@ -131,7 +131,8 @@ fn widening_is_exact_for_all_inputs() {
 #[test]
 fn narrowing_brackets_its_operand() {
     type Narrow = fn(f32, Round, bool) -> u16;
-    let formats: [(Narrow, fn(u16) -> f32, fn(f32) -> u16, u16); 2] = [
+    type Row = (Narrow, fn(u16) -> f32, fn(f32) -> u16, u16);
+    let formats: [Row; 2] = [
         (
             to_f16,
             from_f16,
@@ -174,8 +175,11 @@ fn narrowing_brackets_its_operand() {
 
 #[test]
 fn bf16_products_round_once() {
-    // Products near the subnormal range, where f32 would round first.
-    for bits in super::scattered(300_000) {
+    // All mantissas, at products around the least value, 2^-133.
+    let small = (0..1u64 << 14).flat_map(|mantissas| {
+        (0..8).map(move |e| mantissas & 0x7f | 60 << 7 | (mantissas >> 7 | (56 + e) << 7) << 16)
+    });
+    for bits in super::scattered(300_000).chain(small) {
         let (a, b) = (bits as u16, (bits >> 16) as u16);
         let (x, y) = (half::bf16::from_bits(a), half::bf16::from_bits(b));
         let exact = x.to_f64() * y.to_f64();
@@ -202,9 +206,9 @@ fn nearest_bf16(x: f64) -> u16 {
     while high - low > 1 {
         let middle = u16::midpoint(low, high);
         if value(middle) <= size {
-            low = middle
+            low = middle;
         } else {
-            high = middle
+            high = middle;
         }
     }
     // Both differences are exact: the operands lie within a factor of two, or one is zero.

@@ -2,9 +2,9 @@
 
 use super::WORDS;
 use crate::num::integer::{
-    add_sat, div_s16, div_s32, div_s64, div_u16, div_u32, div_u64, dp2a, dp4a, relu_s16, relu_s32,
-    rem_s16, rem_s32, rem_s64, rem_u16, rem_u32, rem_u64, sad_s16, sad_s32, sad_s64, sad_u16,
-    sad_u32, sad_u64, sub_sat,
+    add_sat, div_s16, div_s32, div_s64, div_u16, div_u32, div_u64, dp2a, dp4a, relu_s32, rem_s16,
+    rem_s32, rem_s64, rem_u16, rem_u32, rem_u64, sad_s16, sad_s32, sad_s64, sad_u16, sad_u32,
+    sad_u64, sub_sat,
 };
 use crate::num::wide::{
     add_carry_u32, add_carry_u64, mad_hi_carry_s32, mad_hi_carry_s64, mad_hi_carry_u32,
@@ -82,29 +82,29 @@ fn upper_halves_and_24_bit_products() {
     for (a, b) in pairs() {
         assert_eq!(
             u128::from(mul_hi_u64(a, b)),
-            u128::from(a) * u128::from(b) >> 64
+            (u128::from(a) * u128::from(b)) >> 64
         );
         let (x, y) = (a as i64, b as i64);
         assert_eq!(
             i128::from(mul_hi_s64(x, y)),
-            i128::from(x) * i128::from(y) >> 64
+            (i128::from(x) * i128::from(y)) >> 64
         );
         let (u, v) = (a as u32, b as u32);
         assert_eq!(
             i128::from(mul_hi_u32(u, v)),
-            i128::from(u) * i128::from(v) >> 32
+            (i128::from(u) * i128::from(v)) >> 32
         );
         let (s, t) = (i128::from(u as i32), i128::from(v as i32));
-        assert_eq!(i128::from(mul_hi_s32(u as i32, v as i32)), s * t >> 32);
+        assert_eq!(i128::from(mul_hi_s32(u as i32, v as i32)), (s * t) >> 32);
         let (p, q) = (a as u16, b as u16);
         assert_eq!(
             i128::from(mul_hi_u16(p, q)),
-            i128::from(p) * i128::from(q) >> 16
+            (i128::from(p) * i128::from(q)) >> 16
         );
         let signed = i128::from(p as i16) * i128::from(q as i16);
         assert_eq!(i128::from(mul_hi_s16(p as i16, q as i16)), signed >> 16);
         let (low, high) = (i128::from(i32::MIN), i128::from(i32::MAX));
-        let sum = (s * t >> 32) + i128::from(x as i32);
+        let sum = ((s * t) >> 32) + i128::from(x as i32);
         let r = mad_hi_sat(u as i32, v as i32, x as i32);
         assert_eq!(i128::from(r), sum.clamp(low, high));
         for signed in [false, true] {
@@ -206,7 +206,6 @@ fn sums_of_differences_and_saturation() {
         assert_eq!(i64::from(sub_sat(x, y)), clamp(i64::from(x) - i64::from(y)));
     }
     assert_eq!([relu_s32(-7), relu_s32(7)], [0, 7]);
-    assert_eq!([relu_s16(-7), relu_s16(7)], [0, 7]);
 }
 
 #[test]

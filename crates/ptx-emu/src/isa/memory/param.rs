@@ -1,14 +1,14 @@
-//! `ld.param` (PTX ISA 9.7.9).
+//! `ld.param` of a kernel.
 
+use super::{EXTENDED, SIGNED, extend, kept};
 use crate::exec::access::{Kind, Place, Request, reach_lane};
 use crate::exec::{Cx, Flow};
-use crate::isa::memory::{EXTENDED, SIGNED, extend};
 use crate::lanes::Lane;
 use crate::memory::window;
 use crate::program::Op;
 use crate::simd::{Handler, Level};
 
-/// `ld.param` of a kernel: the same bytes for every lane, at a place that is known.
+/// The same bytes for every lane, at a place that is known.
 pub(super) struct LoadParam;
 
 impl Handler for LoadParam {
@@ -20,7 +20,7 @@ impl Handler for LoadParam {
         let bytes = op.b as usize;
         let signed = op.aux & SIGNED != 0;
         for (at, slot) in program.list(op, op.c as usize).iter().enumerate() {
-            let place = usize::try_from(op.x).unwrap_or(usize::MAX) + at * bytes;
+            let place = usize::try_from(op.x).unwrap_or(usize::MAX / 2) + at * bytes;
             let mut raw = [0; 8];
             if place + bytes > view.len() {
                 let lane = cx.mask.trailing_zeros() as usize;
@@ -46,7 +46,12 @@ impl Handler for LoadParam {
             if bytes == 8 || op.aux & EXTENDED != 0 {
                 u64::store(&mut cx.warp.regs, *slot, cx.mask, &[value; 32]);
             } else {
-                u32::store(&mut cx.warp.regs, *slot, cx.mask, &[value as u32; 32]);
+                u32::store(
+                    &mut cx.warp.regs,
+                    *slot,
+                    cx.mask,
+                    &[value as u32 & kept(op); 32],
+                );
             }
         }
         Flow::Next
