@@ -12,6 +12,7 @@
 mod banks;
 mod build;
 mod cache;
+mod range;
 #[cfg(test)]
 mod tests;
 

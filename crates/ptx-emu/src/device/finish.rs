@@ -65,6 +65,7 @@ fn counters(grid: &Grid<'_>, worker: &Worker) -> Counters {
         warps: worker.blocks * u64::from(grid.warps_per_block()),
         threads: worker.blocks * u64::from(grid.threads_per_block()),
         block_barriers: worker.barriers,
+        cluster_barriers: worker.cluster_barriers,
         ..Counters::default()
     };
     for (op, tally) in grid.program.ops.iter().zip(&worker.tallies) {

@@ -11,9 +11,13 @@ use crate::shadow::Who;
 use crate::simd::leveled;
 
 pub(crate) mod explain;
+mod global;
 mod kind;
+pub(crate) mod range;
 mod strong;
+mod watch;
 
+use global::GlobalAccess;
 pub(crate) use kind::Kind;
 
 /// The state space that an instruction names.
@@ -129,6 +133,12 @@ fn reach_inner(cx: &mut Cx<'_>, op: &Op, mut request: Request) -> Option<Reached
         low,
         high,
     )?;
+    if let Memory::Shared(rank) = reached.0
+        && rank as usize != cx.rank
+        && cx.blocks[rank as usize].over()
+    {
+        return None;
+    }
     let reached = Reached {
         offset: reached.1 + (base.wrapping_sub(low)) as usize,
         memory: reached.0,
@@ -240,7 +250,7 @@ fn localise(cx: &mut Cx<'_>, mask: u32, bytes: u32) -> bool {
 fn check(cx: &mut Cx<'_>, op: &Op, request: Request, reached: Reached) {
     let checks = cx.grid.checks;
     let index = op.index as usize;
-    if checks.races && !matches!(request.kind, Kind::Read | Kind::Write | Kind::Copy) {
+    if checks.races && request.kind.is_strong() {
         strong::order(cx, op, request, reached);
     }
     let worker = &mut *cx.worker;
@@ -254,49 +264,18 @@ fn check(cx: &mut Cx<'_>, op: &Op, request: Request, reached: Reached) {
         Memory::Global(allocation) => {
             let allocation = &cx.grid.memory.allocations[allocation as usize];
             let shadow = &allocation.shadow;
-            let (reads, writes) = (request.kind.reads(), request.kind.writes());
-            if checks.counters {
-                tally.global.requests += 1;
-                tally.global.bytes += u64::from(pattern.bytes * pattern.mask.count_ones());
-                tally.global.units += u64::from(pattern.sectors);
-                tally.global.least += u64::from(pattern.distinct_bytes.div_ceil(32));
-                tally.global.lines += u64::from(pattern.lines);
-                if reads {
-                    shadow.touch_read(offset, pattern);
-                }
-                if writes {
-                    shadow.touch_write(offset, pattern);
-                }
-            }
-            let mut unset = None;
-            if checks.initialised {
-                if reads {
-                    unset = shadow.uninitialised(offset, pattern);
-                }
-                if writes {
-                    shadow.fill(offset, pattern);
-                }
-            }
-            let mut conflict = None;
-            if checks.races {
-                let block = cx.blocks[cx.rank].number();
-                let acquired = &worker.acquired;
-                let ordered = |other: u32| acquired.orders(other, block);
-                conflict = match request.kind {
-                    Kind::Read => shadow.read(offset, pattern, block, ordered),
-                    Kind::StrongRead => shadow.strong_read(offset, pattern, block, ordered),
-                    Kind::Atomic | Kind::StrongWrite => {
-                        shadow.atomic(offset, pattern, block, ordered)
-                    }
-                    Kind::Write | Kind::Copy | Kind::BlockAtomic => {
-                        shadow.write(offset, pattern, block, ordered)
-                    }
-                };
-            }
-            let input = writes && !cx.grid.inputs.is_empty();
+            let access = GlobalAccess {
+                checks,
+                shadow,
+                acquired: &worker.acquired,
+                block: cx.blocks[cx.rank].number(),
+                kind: request.kind,
+            };
+            let (unset, conflict) = access.check(&mut tally.global, offset, pattern);
+            let input = request.kind.writes() && !cx.grid.inputs.is_empty();
             if unset.is_some() || conflict.is_some() || input {
                 let base = allocation.base;
-                explain::global(cx, op, request, reached, base, unset, conflict);
+                explain::global(cx, op, request, reached, base, (unset, conflict));
             }
         }
         Memory::Shared(rank) => {
@@ -326,16 +305,23 @@ fn check(cx: &mut Cx<'_>, op: &Op, request: Request, reached: Reached) {
                 let (shadow, order) = (&mut block.shadow, &block.order);
                 found = match request.kind {
                     Kind::Read => shadow.read(offset, pattern, who, order),
-                    Kind::Write => shadow.write(offset, pattern, who, order),
+                    Kind::Write | Kind::Init => shadow.write(offset, pattern, who, order),
                     Kind::StrongRead => shadow.strong_read(offset, pattern, who, order),
-                    Kind::Atomic | Kind::BlockAtomic | Kind::StrongWrite => {
+                    Kind::Atomic | Kind::BlockAtomic | Kind::StrongWrite | Kind::Sync => {
                         shadow.atomic(offset, pattern, who, order)
                     }
                     Kind::Copy => shadow.async_write(offset, pattern, who, order),
                 };
             }
+            let watched = block.watched.clone();
+            let from = offset.wrapping_add_signed(i64::from(pattern.low));
+            let to = offset.wrapping_add_signed(i64::from(pattern.high));
+            let special = from < u64::from(watched.end) && to > u64::from(watched.start);
             if unset.is_some() || found.is_some() {
                 explain::shared(cx, op, request, unset, found);
+            }
+            if special && !matches!(request.kind, Kind::Init | Kind::Sync) {
+                watch::special(cx, op, request, reached);
             }
         }
         Memory::Local => {

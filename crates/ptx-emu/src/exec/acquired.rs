@@ -48,6 +48,11 @@ impl Acquired {
         released.extend(&self.blocks);
     }
 
+    /// A block of the same cluster has passed on what it did.
+    pub(crate) fn meet(&mut self, block: u32) {
+        self.blocks.insert(block);
+    }
+
     /// Whether what `other` did is ordered before the present of `block`.
     pub(crate) fn orders(&self, other: u32, block: u32) -> bool {
         if other == EVERY_BLOCK {

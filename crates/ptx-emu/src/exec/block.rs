@@ -1,9 +1,14 @@
 //! One cluster of blocks, run to its end by one thread of the host.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use crate::device::Schedule;
 use crate::exec::barrier::{Barriers, Completed};
+use crate::exec::clocks::Clocks;
+use crate::exec::cluster::ClusterBarrier;
+use crate::exec::copies::Copy;
+use crate::exec::mbarrier::Mbarriers;
 use crate::exec::tally::Worker;
 use crate::exec::warp::{self, Outcome, State, Warp, next_random};
 use crate::exec::{Cx, Entry, Grid, coordinates};
@@ -16,6 +21,9 @@ use crate::shadow::{Clock, Order, SharedShadow};
 
 /// Instructions that a warp runs before another has a turn.
 const QUANTUM: i64 = 20_000;
+
+/// How often threads may find an mbarrier incomplete while nothing else happens in their cluster.
+const PATIENCE: u32 = 1000;
 
 /// A block of threads: what its warps share.
 #[derive(Debug)]
@@ -41,7 +49,22 @@ pub(crate) struct Block {
     pub live: Vec<u32>,
     /// Lanes that each warp began with.
     pub begun: Vec<u32>,
-    pub cluster_phase: u32,
+    /// The barrier of the cluster, as far as this block's threads go.
+    pub cluster: ClusterBarrier,
+    /// What is ordered before this block's present of what the others of the cluster did.
+    pub foreign: Clocks,
+    pub mbarriers: Mbarriers,
+    /// Shared memory that bulk copies still read.
+    pub readings: Vec<Reading>,
+    /// Where mbarriers and such memory lie.
+    pub watched: Range<u32>,
+}
+
+/// A bulk copy out of shared memory that was not waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reading {
+    pub warp: u32,
+    pub copy: Copy,
 }
 
 impl Block {
@@ -59,7 +82,11 @@ impl Block {
             published: HashMap::new(),
             live: Vec::new(),
             begun: Vec::new(),
-            cluster_phase: 0,
+            cluster: ClusterBarrier::default(),
+            foreign: Clocks::default(),
+            mbarriers: Mbarriers::default(),
+            readings: Vec::new(),
+            watched: 0..0,
         })
     }
 
@@ -81,7 +108,11 @@ impl Block {
             .map(|warp| u32::MAX >> (32 - (threads - warp * 32).min(32)))
             .collect();
         self.live.clone_from(&self.begun);
-        self.cluster_phase = 0;
+        self.cluster = ClusterBarrier::default();
+        self.foreign = Clocks::default();
+        self.mbarriers.clear();
+        self.readings.clear();
+        self.watched = 0..0;
     }
 
     /// Number that tells this block from others in shadows, which can tell 32,766 apart.
@@ -93,6 +124,20 @@ impl Block {
     pub(crate) fn exited(&self) -> u32 {
         let count = |lanes: &[u32]| lanes.iter().map(|l| l.count_ones()).sum::<u32>();
         count(&self.begun) - count(&self.live)
+    }
+
+    /// To be called when mbarriers or readings have come or gone.
+    pub(crate) fn watch(&mut self) {
+        let reading = |r: &Reading| r.copy.offset..r.copy.offset + r.copy.bytes;
+        let readings = self.readings.iter().map(reading);
+        let all = readings.chain(self.mbarriers.around());
+        let around = all.reduce(|a, b| a.start.min(b.start)..a.end.max(b.end));
+        self.watched = around.unwrap_or(0..0);
+    }
+
+    /// Whether all threads have exited.
+    pub(crate) fn over(&self) -> bool {
+        self.live.iter().all(|lanes| *lanes == 0)
     }
 
     /// Completes barrier `id` if all have reached it, and orders what the warps did before it.
@@ -164,6 +209,7 @@ impl Cluster {
     fn turns(&mut self, grid: &Grid<'_>, worker: &mut Worker) -> bool {
         let budget = grid.budget.saturating_mul(self.blocks.len() as u64);
         let mut used = 0_u64;
+        let (mut seen, mut tries) = (0, 0);
         loop {
             let (mut progress, mut done) = (false, true);
             for turn in 0..self.warps.len() {
@@ -212,12 +258,27 @@ impl Cluster {
                 return true;
             }
             if !progress && !self.may_go_on(grid) {
+                let events = self.events(worker);
+                tries = if events == seen { tries + 1 } else { 0 };
+                seen = events;
+                let late = tries < PATIENCE;
+                let late = late && self.warps.iter_mut().fold(false, |any, w| w.time_out() | any);
+                if late {
+                    continue;
+                }
                 if !self.warps.iter_mut().any(Warp::force) {
                     self.deadlock(grid, worker);
                     return false;
                 }
             }
         }
+    }
+
+    /// Grows with whatever threads that wait may have waited for.
+    fn events(&self, worker: &Worker) -> u64 {
+        let of_block = |block: &Block| block.mbarriers.events + u64::from(block.exited());
+        let all: u64 = self.blocks.iter().map(of_block).sum();
+        all + worker.barriers + worker.cluster_barriers
     }
 
     /// Whether some warp has lanes that can run: a turn without progress may have drawn the same
@@ -252,7 +313,10 @@ impl Cluster {
         let mut first = None;
         for warp in &self.warps {
             for fragment in &warp.fragments {
-                let pc = fragment.pc.saturating_sub(1) as usize;
+                let pc = match fragment.state {
+                    State::Collect | State::Cluster { .. } | State::Mbarrier { .. } => fragment.pc,
+                    _ => fragment.pc.saturating_sub(1),
+                } as usize;
                 let op = &grid.program.ops[pc.min(grid.program.ops.len() - 1)];
                 let statement = &grid.program.statements[op.statement as usize];
                 first.get_or_insert((op.statement, warp, fragment.mask));

@@ -30,14 +30,16 @@ impl Copies {
         self.committed = [0; 32];
     }
 
-    pub(crate) fn begin(&mut self, lane: usize, offset: u32, bytes: u32, op: u32) {
-        self.under_way.push(Copy {
+    pub(crate) fn begin(&mut self, lane: usize, offset: u32, bytes: u32, op: u32) -> Copy {
+        let copy = Copy {
             lane: u8::try_from(lane).expect("a lane"),
             group: self.committed[lane],
             offset,
             bytes,
             op,
-        });
+        };
+        self.under_way.push(copy);
+        copy
     }
 
     /// `cp.async.commit_group`

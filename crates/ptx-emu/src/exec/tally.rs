@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use crate::access::PatternCache;
+use crate::exec::access::range::Ranges;
 use crate::exec::acquired::Acquired;
 use crate::program::Program;
 use crate::report::ViolationKind;
@@ -84,11 +85,15 @@ pub(crate) struct Worker {
     /// Addresses of the request under way.
     pub addresses: [u64; 32],
     pub random: u64,
+    /// Patterns of bulk copies.
+    pub ranges: Ranges,
     /// Violations by statement and kind.
     pub found: HashMap<(u32, &'static str), Found>,
     pub blocks: u64,
     /// Barriers of a block that were completed.
     pub barriers: u64,
+    /// Barriers of a cluster that were completed.
+    pub cluster_barriers: u64,
     /// Which blocks' writes are ordered before what the present block does.
     pub acquired: Acquired,
 }
@@ -102,9 +107,11 @@ impl Worker {
             allocations: vec![0; ops],
             addresses: [0; 32],
             random: 1,
+            ranges: Ranges::default(),
             found: HashMap::new(),
             blocks: 0,
             barriers: 0,
+            cluster_barriers: 0,
             acquired: Acquired::default(),
         }
     }
@@ -136,6 +143,7 @@ impl Worker {
     pub(crate) fn merge(&mut self, other: Self) {
         self.blocks += other.blocks;
         self.barriers += other.barriers;
+        self.cluster_barriers += other.cluster_barriers;
         for (mine, theirs) in self.tallies.iter_mut().zip(&other.tallies) {
             mine.add(theirs);
         }

@@ -29,6 +29,8 @@ pub(crate) enum State {
     Barrier { id: u8, phase: u32, again: bool },
     /// It waits until the cluster's barrier has left this phase.
     Cluster { phase: u32 },
+    /// It waits until an mbarrier of its block has left this phase.
+    Mbarrier { offset: u32, phase: u32 },
 }
 
 /// A call that has not returned.
@@ -84,6 +86,10 @@ pub(crate) struct Warp {
     pub local_written: Written,
     /// Copies under way.
     pub copies: Copies,
+    /// Bulk copies under way that it waits for by group.
+    pub bulk: Copies,
+    /// `mbarrier.test_wait` has failed an odd number of times.
+    pub failed: bool,
     paused: u64,
 }
 
@@ -119,6 +125,8 @@ impl Warp {
             local_bytes: 0,
             local_written: Written::default(),
             copies: Copies::default(),
+            bulk: Copies::default(),
+            failed: false,
             paused: 0,
         }
     }
@@ -131,6 +139,8 @@ impl Warp {
         self.frame = None;
         self.paused = 0;
         self.copies.clear();
+        self.bulk.clear();
+        self.failed = false;
         self.fragments.clear();
         self.push(0, lanes, None, State::Ready);
     }
@@ -163,7 +173,8 @@ impl Warp {
             State::Ready | State::Again(_) => true,
             State::Collect => false,
             State::Barrier { id, phase, .. } => block.barriers.phase(id) != phase,
-            State::Cluster { phase } => block.cluster_phase != phase,
+            State::Cluster { phase } => block.cluster.phase != phase,
+            State::Mbarrier { offset, phase } => block.mbarriers.phase(offset) != Some(phase),
         })
     }
 
@@ -190,8 +201,13 @@ impl Warp {
                         State::Ready
                     };
                 }
-                State::Cluster { phase } if block.cluster_phase != phase => {
-                    fragment.state = State::Ready;
+                State::Cluster { phase } if block.cluster.phase != phase => {
+                    fragment.state = State::Again(Entry::Resumed);
+                }
+                State::Mbarrier { offset, phase }
+                    if block.mbarriers.phase(offset) != Some(phase) =>
+                {
+                    fragment.state = State::Again(Entry::Resumed);
                 }
                 _ => {}
             }
@@ -238,6 +254,19 @@ impl Warp {
             });
         }
         Some(picked)
+    }
+
+    /// Where no lane of any warp can go on, those that wait at an mbarrier are told that it has taken
+    /// them too long: that is their right. Whether there were any.
+    pub(crate) fn time_out(&mut self) -> bool {
+        let mut any = false;
+        for fragment in &mut self.fragments {
+            if matches!(fragment.state, State::Mbarrier { .. }) {
+                fragment.state = State::Again(Entry::Forced);
+                any = true;
+            }
+        }
+        any
     }
 
     /// Where no lane of the warp can go on, the fragment at the lowest instruction that waits for

@@ -321,6 +321,7 @@ impl Handler for Exit {
         for id in 0..16 {
             crate::isa::barrier::complete(cx, op, id);
         }
+        crate::exec::cluster::complete(cx);
         if cx.active == 0 {
             cx.warp.frame = None;
             return Flow::Switch;

@@ -327,17 +327,23 @@ fn put<const N: usize, const E: usize>(cx: &mut Cx<'_>, op: &Op, data: &[[u8; N]
     let signed = op.aux & SIGNED != 0;
     for (at, slot) in program.list(op, N / E).iter().enumerate() {
         if E == 8 || op.aux & EXTENDED != 0 {
-            let value: [u64; 32] =
-                std::array::from_fn(|lane| extend::<E>(element::<N, E>(&data[lane], at), signed));
+            let mut value = [0_u64; 32];
+            for lane in 0..32 {
+                value[lane] = extend::<E>(element::<N, E>(&data[lane], at), signed);
+            }
             u64::store(&mut cx.warp.regs, *slot, cx.mask, &value);
         } else if E == 4 {
-            let value: [u32; 32] =
-                std::array::from_fn(|lane| element::<N, E>(&data[lane], at) as u32);
+            let mut value = [0_u32; 32];
+            for lane in 0..32 {
+                value[lane] = element::<N, E>(&data[lane], at) as u32;
+            }
             u32::store(&mut cx.warp.regs, *slot, cx.mask, &value);
         } else {
-            let value: [u32; 32] = std::array::from_fn(|lane| {
-                extend::<E>(element::<N, E>(&data[lane], at), signed) as u32 & kept(op)
-            });
+            let kept = kept(op);
+            let mut value = [0_u32; 32];
+            for lane in 0..32 {
+                value[lane] = extend::<E>(element::<N, E>(&data[lane], at), signed) as u32 & kept;
+            }
             u32::store(&mut cx.warp.regs, *slot, cx.mask, &value);
         }
     }

@@ -21,6 +21,8 @@ macro_rules! product {
     ($d:expr, $level:ident, $op:ident, |$a:ident: $na:literal, $b:ident: $nb:literal, $c:ident: $nc:literal| $body:expr) => {{
         struct Product;
         impl $crate::simd::Handler for Product {
+            const WIDE: bool = true;
+
             #[inline(always)]
             fn run<$level: $crate::simd::Level>(
                 cx: &mut $crate::exec::Cx<'_>,

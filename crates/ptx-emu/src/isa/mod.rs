@@ -86,7 +86,22 @@ pub(crate) fn decode<'a>(
 /// A plain loop, not `array::from_fn`: the compiler vectorises that one only where the body is
 /// short.
 macro_rules! lanes {
-    ($d:expr, |$x:ident: $a:ty| -> $r:ty $body:block) => {{
+    ($d:expr, |$x:ident: $a:ty| -> $r:ty $body:block) => {
+        $crate::isa::lanes!(@ $d, $r, $body, $x: $a = a)
+    };
+    (
+        $d:expr,
+        |$x:ident: $a:ty, $y:ident: $b:ty| -> $r:ty $body:block
+    ) => {
+        $crate::isa::lanes!(@ $d, $r, $body, $x: $a = a, $y: $b = b)
+    };
+    (
+        $d:expr,
+        |$x:ident: $a:ty, $y:ident: $b:ty, $z:ident: $c:ty| -> $r:ty $body:block
+    ) => {
+        $crate::isa::lanes!(@ $d, $r, $body, $x: $a = a, $y: $b = b, $z: $c = c)
+    };
+    (@ $d:expr, $r:ty, $body:block, $($x:ident: $t:ty = $slot:ident),+) => {{
         struct Form;
         impl $crate::simd::Handler for Form {
             #[inline(always)]
@@ -94,53 +109,10 @@ macro_rules! lanes {
                 cx: &mut $crate::exec::Cx<'_>,
                 op: &$crate::program::Op,
             ) -> $crate::exec::Flow {
-                let a: [$a; 32] = $crate::lanes::Lane::load(&cx.warp.regs, op.a);
+                $(let $x: [$t; 32] = $crate::lanes::Lane::load(&cx.warp.regs, op.$slot);)+
                 let mut result = [<$r as $crate::lanes::Lane>::ZERO; 32];
                 for (lane, result) in result.iter_mut().enumerate() {
-                    let $x = a[lane];
-                    *result = $body;
-                }
-                $crate::lanes::Lane::store(&mut cx.warp.regs, op.d, cx.mask, &result);
-                $crate::exec::Flow::Next
-            }
-        }
-        $d.op::<Form>()
-    }};
-    ($d:expr, |$x:ident: $a:ty, $y:ident: $b:ty| -> $r:ty $body:block) => {{
-        struct Form;
-        impl $crate::simd::Handler for Form {
-            #[inline(always)]
-            fn run<L: $crate::simd::Level>(
-                cx: &mut $crate::exec::Cx<'_>,
-                op: &$crate::program::Op,
-            ) -> $crate::exec::Flow {
-                let a: [$a; 32] = $crate::lanes::Lane::load(&cx.warp.regs, op.a);
-                let b: [$b; 32] = $crate::lanes::Lane::load(&cx.warp.regs, op.b);
-                let mut result = [<$r as $crate::lanes::Lane>::ZERO; 32];
-                for (lane, result) in result.iter_mut().enumerate() {
-                    let ($x, $y) = (a[lane], b[lane]);
-                    *result = $body;
-                }
-                $crate::lanes::Lane::store(&mut cx.warp.regs, op.d, cx.mask, &result);
-                $crate::exec::Flow::Next
-            }
-        }
-        $d.op::<Form>()
-    }};
-    ($d:expr, |$x:ident: $a:ty, $y:ident: $b:ty, $z:ident: $c:ty| -> $r:ty $body:block) => {{
-        struct Form;
-        impl $crate::simd::Handler for Form {
-            #[inline(always)]
-            fn run<L: $crate::simd::Level>(
-                cx: &mut $crate::exec::Cx<'_>,
-                op: &$crate::program::Op,
-            ) -> $crate::exec::Flow {
-                let a: [$a; 32] = $crate::lanes::Lane::load(&cx.warp.regs, op.a);
-                let b: [$b; 32] = $crate::lanes::Lane::load(&cx.warp.regs, op.b);
-                let c: [$c; 32] = $crate::lanes::Lane::load(&cx.warp.regs, op.c);
-                let mut result = [<$r as $crate::lanes::Lane>::ZERO; 32];
-                for (lane, result) in result.iter_mut().enumerate() {
-                    let ($x, $y, $z) = (a[lane], b[lane], c[lane]);
+                    $(let $x = $x[lane];)+
                     *result = $body;
                 }
                 $crate::lanes::Lane::store(&mut cx.warp.regs, op.d, cx.mask, &result);

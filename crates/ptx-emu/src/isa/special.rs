@@ -55,7 +55,10 @@ fn approximate(d: &Decoder<'_, '_>, name: &str, ftz: bool) -> Option<Op> {
         "rcp" => op!(approx::rcp),
         "sqrt" => op!(approx::sqrt),
         "rsqrt" => op!(approx::rsqrt),
-        "ex2" => op!(approx::ex2),
+        // of a subnormal operand the result is 1, flushed or not
+        "ex2" => by_flag!(ftz, FTZ => lanes!(d, |a: f32| -> f32 {
+            flush::<FTZ>(approx::ex2(a))
+        })),
         "lg2" => op!(approx::lg2),
         "sin" => op!(trig::sin),
         "cos" => op!(trig::cos),

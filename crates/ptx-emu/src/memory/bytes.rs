@@ -102,13 +102,15 @@ impl Bytes<'_> {
         high: i32,
     ) -> [[u8; N]; 32] {
         let (start, last) = self.reach::<N>(at, low, high);
-        std::array::from_fn(|lane| {
+        let mut data = [[0; N]; 32];
+        for lane in 0..32 {
             let step = steps[lane].clamp(low, last);
             // SAFETY: `reach` has checked all steps from `low` to `last`.
             let from = unsafe { start.offset(step as isize) };
             // SAFETY: as above; an array of bytes has no alignment.
-            unsafe { from.cast::<[u8; N]>().read() }
-        })
+            data[lane] = unsafe { from.cast::<[u8; N]>().read() };
+        }
+        data
     }
 
     /// Stores `N` bytes of each lane of `mask` at `at` plus its step, in order.

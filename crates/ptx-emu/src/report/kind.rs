@@ -346,6 +346,13 @@ pub enum ViolationKind {
         /// The rule.
         problem: String,
     },
+    /// A tensor copy names what is no tensor map, or not one for it.
+    TensorMap {
+        /// Address of the map.
+        address: u64,
+        /// What is wrong with it.
+        problem: String,
+    },
 }
 
 mod message;

@@ -163,7 +163,7 @@ impl GlobalShadow {
         let quiet = |state: u64| state == mine || state == many || state >> 32 == own;
         let easy = |state: u64| match state {
             0 => mine,
-            _ if state >> 32 == 0 && state & 0xffff == state >> 16 => many,
+            _ if state >> 32 == 0 && state & 0xffff == state >> 16 && state & ATOMIC == 0 => many,
             _ => 0,
         };
         let access = Access::Read;

@@ -18,7 +18,7 @@ mod walk;
 
 pub(crate) use global::{EVERY_BLOCK, GlobalConflict, GlobalShadow};
 pub(crate) use marks::Marks;
-pub(crate) use order::{Clock, Order};
+pub(crate) use order::{Arrival, Clock, Order, join};
 pub(crate) use shared::SharedShadow;
 
 /// The accessing side of a check in shared memory.

@@ -10,6 +10,10 @@
 /// Accesses of each warp, up to a stamp, that a synchronisation object passes on.
 pub(crate) type Clock = [u32; 32];
 
+/// The time of an asynchronous access.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Arrival(pub(super) u32);
+
 /// The stamps have 25 bits, so that keys compare alike as signed numbers (which vector instructions prefer); the
 /// highest one stands for "not done yet".
 const LAST_STAMP: u32 = (1 << 25) - 2;
@@ -122,6 +126,15 @@ impl Order {
         self.advance();
     }
 
+    /// Adds one access that `warp` makes now by way of an asynchronous engine to a clock.
+    pub(crate) fn arrival(&mut self, warp: u32, clock: &mut Clock) -> Arrival {
+        let key = self.key();
+        let warp = (warp & 31) as usize;
+        clock[warp] = clock[warp].max(self.stamp);
+        self.advance();
+        Arrival(key)
+    }
+
     /// Orders all that was released into a clock before the present of `warp`.
     ///
     /// A warp that acquires its own release (also by way of others) counts as synchronised: the shadow keeps one read per warp and word
@@ -189,7 +202,7 @@ fn members(mask: u32) -> impl Iterator<Item = usize> {
     (0..32).filter(move |bit| mask >> bit & 1 == 1)
 }
 
-fn join(into: &mut Clock, other: &Clock) {
+pub(crate) fn join(into: &mut Clock, other: &Clock) {
     for (mine, theirs) in into.iter_mut().zip(other) {
         *mine = (*mine).max(*theirs);
     }

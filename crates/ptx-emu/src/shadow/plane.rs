@@ -111,14 +111,14 @@ impl Plane {
     /// Forgets pending writes: their block is over.
     pub(super) fn drop_pending(&mut self) {
         if self.pending > 0 {
-            self.done(0, self.write.len(), 0);
+            self.done(0, self.write.len(), 0, 0);
             self.pending = 0;
             self.newest_write = self.write.iter().copied().max().unwrap_or(0);
         }
     }
 
-    /// Turns pending writes of a range into writes with the given key.
-    pub(super) fn done(&mut self, from: usize, count: usize, key: u32) {
+    /// Turns pending writes of a range into writes with the given key; `newest` is that of the present.
+    pub(super) fn done(&mut self, from: usize, count: usize, key: u32, newest: u32) {
         let to = from.saturating_add(count).min(self.write.len());
         for cell in self.write.get_mut(from..to).into_iter().flatten() {
             if *cell & PENDING != 0 {
@@ -127,7 +127,7 @@ impl Plane {
             }
         }
         if self.pending == 0 && self.newest_write >= PENDING_KEY {
-            self.newest_write = key | LOW;
+            self.newest_write = newest | LOW;
         }
     }
 

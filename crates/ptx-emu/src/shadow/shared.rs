@@ -11,7 +11,7 @@
 //! What stays unnoticed: an access that races with a write hidden behind a later, unordered atomic; and more than
 //! one race per request.
 
-use super::order::Order;
+use super::order::{Arrival, Order};
 use super::plane::Plane;
 use super::present::{ATOMIC, PENDING, Present};
 use super::{Conflict, Findings, RaceKind, Who};
@@ -127,7 +127,14 @@ impl SharedShadow {
     /// The asynchronous copies into a range have arrived: from now on they are writes of the present.
     pub(crate) fn async_done(&mut self, offset: u64, bytes: u64, order: &Order) {
         let (first, count) = word_range(offset, bytes);
-        self.by_word.done(first, count, order.key());
+        self.by_word.done(first, count, order.key(), order.key());
+    }
+
+    /// As [`SharedShadow::async_done`], for copies that nobody has made in person: they are writes of the time
+    /// that `arrival` stands for, which even the thread that began them must synchronise with.
+    pub(crate) fn async_arrived(&mut self, offset: u64, bytes: u64, arrival: Arrival, order: &Order) {
+        let (first, count) = word_range(offset, bytes);
+        self.by_word.done(first, count, arrival.0 | MANY, order.key());
     }
 
     #[inline(always)]

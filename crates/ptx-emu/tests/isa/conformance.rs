@@ -5,18 +5,29 @@ use crate::driver::{Gpu, Value};
 
 /// All programs.
 fn all() -> Vec<Case> {
-    [
+    let families = [
         crate::atomic::cases,
         crate::barrier::cases,
         crate::calls::cases,
+        crate::carry::cases,
+        crate::compare::cases,
         crate::control::cases,
+        crate::double::cases,
         crate::fence::cases,
+        crate::fields::cases,
         crate::hints::cases,
+        crate::integer::cases,
+        crate::logic::cases,
+        crate::mbarrier::cases,
+        crate::memory::cases,
+        crate::moves::cases,
+        crate::select::cases,
+        crate::single::cases,
+        crate::special::cases,
+        crate::variables::cases,
         crate::warp::cases,
-    ]
-        .iter()
-        .flat_map(|cases| cases())
-        .collect()
+    ];
+    families.iter().flat_map(|cases| cases()).collect()
 }
 
 /// The compute capability that a module is compiled for, and whether it runs on no other

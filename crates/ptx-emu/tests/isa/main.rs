@@ -3,24 +3,31 @@
 
 mod atomic;
 mod barrier;
+mod bulk;
 mod calls;
 mod carry;
 mod case;
+mod cluster;
 mod compare;
 mod conformance;
 mod control;
+mod double;
 #[path = "../driver/mod.rs"]
 mod driver;
+mod exact;
 mod faults;
 mod fence;
 mod fields;
 mod hints;
 mod integer;
 mod logic;
+mod mbarrier;
 mod memory;
 mod moves;
 mod refused;
 mod select;
+mod single;
+mod special;
 mod values;
 mod variables;
 mod warp;

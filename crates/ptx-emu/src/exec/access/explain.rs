@@ -1,20 +1,33 @@
 //! From a failed check to a violation that says what happened.
 
+use crate::exec::access::global::Findings;
 use crate::exec::access::{Kind, Place, Reached, Request, space};
 use crate::exec::{Cx, coordinates};
 use crate::lanes::lanes_of;
 use crate::memory::window;
 use crate::program::Op;
 use crate::report::{Nearest, OtherSite, RaceKind, Space, ViolationKind};
-use crate::shadow::{self, Conflict, GlobalConflict};
+use crate::shadow::{self, Conflict};
 
 /// An access outside of all memory, or misaligned.
 #[cold]
 #[inline(never)]
 pub(super) fn wrong(cx: &mut Cx<'_>, op: &Op, request: Request, lane: usize, address: u64) {
-    let bytes = request.bytes;
-    let write = request.kind.writes();
-    let (place, offset) = match request.place {
+    let (place, offset) = placed(request, address);
+    if offset % u64::from(request.bytes) == 0 {
+        return outside(cx, op, request, lane, address);
+    }
+    let kind = ViolationKind::Misaligned {
+        space: space(place),
+        address,
+        alignment: request.bytes,
+    };
+    cx.violate(op, lane, kind);
+}
+
+/// The state space of an address, and the offset in it.
+fn placed(request: Request, address: u64) -> (Place, u64) {
+    match request.place {
         Place::Generic => match address >> 32 {
             1 => (Place::Shared, address - window::SHARED),
             2 => (Place::Local, address - window::LOCAL),
@@ -22,18 +35,28 @@ pub(super) fn wrong(cx: &mut Cx<'_>, op: &Op, request: Request, lane: usize, add
             _ => (Place::Global, address),
         },
         place => (place, address),
-    };
-    let kind = if offset % u64::from(bytes) != 0 {
-        ViolationKind::Misaligned {
-            space: space(place),
-            address,
-            alignment: bytes,
-        }
-    } else {
-        match place {
+    }
+}
+
+/// An access outside of all memory.
+#[cold]
+#[inline(never)]
+pub(super) fn outside(cx: &mut Cx<'_>, op: &Op, request: Request, lane: usize, address: u64) {
+    let bytes = request.bytes;
+    let write = request.kind.writes();
+    let (place, offset) = placed(request, address);
+    let kind = match place {
             Place::Global => global_wrong(cx, address, bytes, write),
+            Place::Shared if exited(cx, offset).is_some() => ViolationKind::RemoteBlockExited {
+                rank: exited(cx, offset).unwrap_or(0),
+                address,
+            },
             Place::Shared => {
                 let size = u64::from(cx.grid.shared_bytes);
+                let rank = offset >> window::RANK_SHIFT;
+                let there = rank > 0 && rank <= u64::from(cx.grid.blocks_per_cluster());
+                let within = (1 << window::RANK_SHIFT) - 1;
+                let offset = if there { offset & within } else { offset };
                 let offset = offset.cast_signed() - i64::from(window::SHARED_START);
                 bounds(
                     Space::Shared,
@@ -75,9 +98,15 @@ pub(super) fn wrong(cx: &mut Cx<'_>, op: &Op, request: Request, lane: usize, add
                     size,
                 )
             }
-        }
     };
     cx.violate(op, lane, kind);
+}
+
+/// The block of the cluster in whose shared memory an offset lies, if that block has exited.
+fn exited(cx: &Cx<'_>, offset: u64) -> Option<u32> {
+    let rank = u32::try_from(offset >> window::RANK_SHIFT).ok()?.checked_sub(1)?;
+    let block = cx.blocks.get(rank as usize)?;
+    (rank as usize != cx.rank && block.over()).then_some(rank)
 }
 
 fn bounds(
@@ -176,8 +205,47 @@ pub(super) fn global(
     request: Request,
     reached: Reached,
     base: u64,
-    unset: Option<(u64, u32)>,
-    conflict: Option<GlobalConflict>,
+    (unset, conflict): Findings,
+) {
+    global_found(cx, op, request, base, (unset, conflict));
+    if !request.kind.writes() {
+        return;
+    }
+    let first = base + reached.offset as u64;
+    let pattern = cx.pattern(op, request.which);
+    let (rel, mask) = (pattern.rel, pattern.mask);
+    for lane in lanes_of(mask) {
+        let address = first.wrapping_add_signed(i64::from(rel[lane]));
+        if written_input(cx, op, lane, address, request.bytes) {
+            break;
+        }
+    }
+}
+
+/// Whether a write goes to what is declared an input, which is reported.
+pub(super) fn written_input(
+    cx: &mut Cx<'_>,
+    op: &Op,
+    lane: usize,
+    address: u64,
+    bytes: u32,
+) -> bool {
+    let end = address + u64::from(bytes);
+    let mut inputs = cx.grid.inputs.iter();
+    let hit = inputs.find(|(start, stop, _)| address < *stop && end > *start);
+    let Some(argument) = hit.map(|(.., argument)| *argument) else {
+        return false;
+    };
+    cx.violate(op, lane, ViolationKind::WriteToInput { argument, address });
+    true
+}
+
+pub(super) fn global_found(
+    cx: &mut Cx<'_>,
+    op: &Op,
+    request: Request,
+    base: u64,
+    (unset, conflict): Findings,
 ) {
     if let Some((byte, lane)) = unset {
         let kind = ViolationKind::Uninitialised {
@@ -197,24 +265,6 @@ pub(super) fn global(
             access: race(conflict.kind),
         };
         cx.violate(op, conflict.lane as usize, kind);
-    }
-    if request.kind.writes() {
-        let first = base + reached.offset as u64;
-        let pattern = cx.pattern(op, request.which);
-        let (rel, mask) = (pattern.rel, pattern.mask);
-        for lane in lanes_of(mask) {
-            let address = first.wrapping_add_signed(i64::from(rel[lane]));
-            let end = address + u64::from(request.bytes);
-            let inputs = cx.grid.inputs.iter();
-            let hit = inputs
-                .filter(|(start, stop, _)| address < *stop && end > *start)
-                .map(|(.., argument)| *argument)
-                .next();
-            if let Some(argument) = hit {
-                cx.violate(op, lane, ViolationKind::WriteToInput { argument, address });
-                break;
-            }
-        }
     }
 }
 

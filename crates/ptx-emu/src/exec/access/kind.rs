@@ -14,6 +14,10 @@ pub(crate) enum Kind {
     StrongWrite,
     /// The destination of `cp.async`.
     Copy,
+    /// The beginning or the end of an mbarrier.
+    Init,
+    /// An operation on an mbarrier, atomic among its kind.
+    Sync,
 }
 
 impl Kind {
@@ -22,6 +26,15 @@ impl Kind {
         matches!(
             self,
             Self::Read | Self::StrongRead | Self::Atomic | Self::BlockAtomic
+        )
+    }
+
+    /// Whether it may order other accesses.
+    #[inline(always)]
+    pub(crate) fn is_strong(self) -> bool {
+        matches!(
+            self,
+            Self::Atomic | Self::BlockAtomic | Self::StrongRead | Self::StrongWrite
         )
     }
 

@@ -55,10 +55,9 @@ macro_rules! selects {
                 let a = $word::load(regs, op.a);
                 let b = $word::load(regs, op.b);
                 let first = regs.preds[op.c as usize] ^ op.aux;
-                let result = std::array::from_fn(|lane| {
-                    if first >> lane & 1 != 0 { a[lane] } else { b[lane] }
-                });
-                $word::store(regs, op.d, cx.mask, &result);
+                // b everywhere, a where the predicate holds
+                $word::store(regs, op.d, cx.mask, &b);
+                $word::store(regs, op.d, cx.mask & first, &a);
                 Flow::Next
             }
         }

@@ -93,9 +93,11 @@ impl<S: Source, const OP: u8> Handler for Setp<S, OP> {
     fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
         let regs = &cx.warp.regs;
         let (a, b) = (S::load(regs, op.a, false), S::load(regs, op.b, false));
-        let t = mask_of(&std::array::from_fn(|lane| {
-            compare(OPERATORS[OP as usize], a[lane], b[lane])
-        }));
+        let mut holds = [false; 32];
+        for lane in 0..32 {
+            holds[lane] = compare(OPERATORS[OP as usize], a[lane], b[lane]);
+        }
+        let t = mask_of(&holds);
         set_both(cx, op, t, !t);
         Flow::Next
     }
@@ -151,13 +153,15 @@ fn any<S: Source>(cx: &Cx<'_>, op: &Op, upper: bool) -> u32 {
     let (a, b) = (S::load(regs, op.a, upper), S::load(regs, op.b, upper));
     let wanted = |outcome| op.aux & outcome != 0;
     let [less, equal, greater, unordered] = [LESS, EQUAL, GREATER, UNORDERED].map(wanted);
-    mask_of(&std::array::from_fn(|lane| {
+    let mut holds = [false; 32];
+    for lane in 0..32 {
         let (a, b) = (a[lane], b[lane]);
-        compare(Compare::Lt, a, b) & less
+        holds[lane] = compare(Compare::Lt, a, b) & less
             | compare(Compare::Eq, a, b) & equal
             | compare(Compare::Gt, a, b) & greater
-            | compare(Compare::Nan, a, b) & unordered
-    }))
+            | compare(Compare::Nan, a, b) & unordered;
+    }
+    mask_of(&holds)
 }
 
 /// `setp` with any operator.

@@ -4,7 +4,8 @@ use std::marker::PhantomData;
 
 use super::number::{Mode, by_mode, source_flags};
 use super::registers::{
-    Bf16, Ends, F16, FINITE, FTZ_D, Half, RELU, SAT, put_double, put_half, put_single, singles,
+    Bf16, Ends, F16, FINITE, FTZ_D, Half, RELU, SAT, lanewise, put_double, put_half,
+    put_single, singles,
 };
 use super::{Modifiers, Number};
 use crate::ast::Type;
@@ -91,7 +92,8 @@ struct SingleAsItIs;
 impl Handler for SingleAsItIs {
     #[inline(always)]
     fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
-        let value = singles(cx, op).map(single::canon);
+        let value = singles(cx, op);
+        let value = lanewise!(|x in value| -> f32 { single::canon(x) });
         put_single(cx, op, value);
         Flow::Next
     }
@@ -114,7 +116,8 @@ struct HalfAsItIs<H>(PhantomData<H>);
 impl<H: Half> Handler for HalfAsItIs<H> {
     #[inline(always)]
     fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
-        let value = singles(cx, op).map(|x| to_half::<H>(x, Round::Near, false));
+        let value = singles(cx, op);
+        let value = lanewise!(|x in value| -> u16 { H::of(x, Round::Near, false) });
         put_half::<H>(cx, op, value);
         Flow::Next
     }
@@ -126,7 +129,8 @@ struct Widen;
 impl Handler for Widen {
     #[inline(always)]
     fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
-        let value = singles(cx, op).map(num::single_to_double);
+        let value = singles(cx, op);
+        let value = lanewise!(|x in value| -> f64 { num::single_to_double(x) });
         put_double(cx, op, value);
         Flow::Next
     }
@@ -138,7 +142,8 @@ impl<M: Mode> Handler for DoubleIntegral<M> {
     #[inline(always)]
     fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
         let value = f64::load(&cx.warp.regs, op.a);
-        put_double(cx, op, value.map(|x| num::double_integral(x, M::MODE)));
+        let value = lanewise!(|x in value| -> f64 { num::double_integral(x, M::MODE) });
+        put_double(cx, op, value);
         Flow::Next
     }
 }
@@ -148,7 +153,8 @@ struct SingleIntegral<M>(PhantomData<M>);
 impl<M: Mode> Handler for SingleIntegral<M> {
     #[inline(always)]
     fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
-        let value = singles(cx, op).map(|x| num::single_integral(x, M::MODE));
+        let value = singles(cx, op);
+        let value = lanewise!(|x in value| -> f32 { num::single_integral(x, M::MODE) });
         put_single(cx, op, value);
         Flow::Next
     }
@@ -160,9 +166,9 @@ impl<H: Half, M: Mode> Handler for HalfIntegral<H, M> {
     #[inline(always)]
     fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
         // An integral value next to one of the type is one of it too.
-        let value = singles(cx, op).map(|x| {
-            let whole = round::integral(x, M::MODE);
-            to_half::<H>(whole, Round::Near, false)
+        let value = singles(cx, op);
+        let value = lanewise!(|x in value| -> u16 {
+            H::of(round::integral(x, M::MODE), Round::Near, false)
         });
         put_half::<H>(cx, op, value);
         Flow::Next
@@ -175,7 +181,8 @@ impl<M: Mode> Handler for DoubleToSingle<M> {
     #[inline(always)]
     fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
         let value = f64::load(&cx.warp.regs, op.a);
-        put_single(cx, op, value.map(|x| num::double_to_single(x, M::MODE)));
+        let value = lanewise!(|x in value| -> f32 { num::double_to_single(x, M::MODE) });
+        put_single(cx, op, value);
         Flow::Next
     }
 }
@@ -186,7 +193,7 @@ impl<H: Half, M: Mode> Handler for DoubleToHalf<H, M> {
     #[inline(always)]
     fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
         let value = f64::load(&cx.warp.regs, op.a);
-        let value = value.map(|x| to_half::<H>(round::odd(x), M::MODE, false));
+        let value = lanewise!(|x in value| -> u16 { H::of(round::odd(x), M::MODE, false) });
         put_half::<H>(cx, op, value);
         Flow::Next
     }
@@ -199,14 +206,9 @@ impl<H: Half, M: Mode> Handler for SingleToHalf<H, M> {
     #[inline(always)]
     fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
         let finite = op.aux & FINITE != 0;
-        let value = singles(cx, op).map(|x| to_half::<H>(x, M::MODE, finite));
+        let value = singles(cx, op);
+        let value = lanewise!(|x in value| -> u16 { H::of(x, M::MODE, finite) });
         put_half::<H>(cx, op, value);
         Flow::Next
     }
-}
-
-#[inline(always)]
-#[allow(clippy::cast_possible_truncation, reason = "a format of 16 bits")]
-pub(super) fn to_half<H: Half>(x: f32, mode: Round, finite: bool) -> u16 {
-    narrow::narrow(x, mode, finite, H::FORMAT) as u16
 }

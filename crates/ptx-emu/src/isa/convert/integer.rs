@@ -1,6 +1,6 @@
 //! `cvt` between integers, and `cvt.pack`.
 
-use super::registers::{Ends, WIDE_A, WIDE_B, WIDE_D, result_of, source, word_of};
+use super::registers::{Ends, WIDE_A, WIDE_B, WIDE_D, lanewise, result_of, source, word_of};
 use super::{Number, registers};
 use crate::ast::{Instruction, Operand, Type};
 use crate::decode::Decoder;
@@ -67,17 +67,43 @@ impl Width {
 
     /// The low bits, extended to all 64.
     #[inline(always)]
-    pub(super) fn extend(self) -> impl Fn(u64) -> u64 + Copy {
-        let (mask, sign) = (self.mask(), self.sign());
-        move |x| ((x & mask) ^ sign).wrapping_sub(sign)
+    pub(super) fn extend(self) -> Extend<u64> {
+        Extend {
+            mask: self.mask(),
+            sign: self.sign(),
+        }
     }
 
     /// The low bits, extended to 32: for widths up to 32.
     #[inline(always)]
     #[allow(clippy::cast_possible_truncation, reason = "widths up to 32")]
-    pub(super) fn extend_word(self) -> impl Fn(u32) -> u32 + Copy {
-        let (mask, sign) = (self.mask() as u32, self.sign() as u32);
-        move |x| ((x & mask) ^ sign).wrapping_sub(sign)
+    pub(super) fn extend_word(self) -> Extend<u32> {
+        Extend {
+            mask: self.mask() as u32,
+            sign: self.sign() as u32,
+        }
+    }
+}
+
+/// Extends the low bits of a number to its width.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Extend<T> {
+    mask: T,
+    /// The sign bit, of signed numbers.
+    sign: T,
+}
+
+impl Extend<u64> {
+    #[inline(always)]
+    pub(super) fn apply(self, x: u64) -> u64 {
+        ((x & self.mask) ^ self.sign).wrapping_sub(self.sign)
+    }
+}
+
+impl Extend<u32> {
+    #[inline(always)]
+    pub(super) fn apply(self, x: u32) -> u32 {
+        ((x & self.mask) ^ self.sign).wrapping_sub(self.sign)
     }
 }
 
@@ -163,7 +189,8 @@ impl Handler for ResizeWord {
         let widths = Widths::of(op);
         let (from, to) = (widths.from.extend_word(), widths.to.extend_word());
         let register = widths.register() as u32;
-        let value = u32::load(&cx.warp.regs, op.a).map(|x| to(from(x)) & register);
+        let value = u32::load(&cx.warp.regs, op.a);
+        let value = lanewise!(|x in value| -> u32 { to.apply(from.apply(x)) & register });
         u32::store(&mut cx.warp.regs, op.d, cx.mask, &value);
         Flow::Next
     }
@@ -190,9 +217,11 @@ impl<const SAT: bool> Handler for Resize<SAT> {
 pub(super) fn integers(cx: &Cx<'_>, op: &Op, from: Width) -> [u64; 32] {
     let extend = from.extend();
     if op.aux & WIDE_A != 0 {
-        u64::load(&cx.warp.regs, op.a).map(extend)
+        let value = u64::load(&cx.warp.regs, op.a);
+        lanewise!(|x in value| -> u64 { extend.apply(x) })
     } else {
-        u32::load(&cx.warp.regs, op.a).map(|x| extend(u64::from(x)))
+        let value = u32::load(&cx.warp.regs, op.a);
+        lanewise!(|x in value| -> u64 { extend.apply(u64::from(x)) })
     }
 }
 
@@ -202,10 +231,10 @@ pub(super) fn clamp(value: [u64; 32], signed: bool, to: Width) -> [u64; 32] {
     if signed {
         let least = to.least();
         let most = to.most().min(i64::MAX.cast_unsigned()).cast_signed();
-        value.map(|x| x.cast_signed().clamp(least, most.max(least)).cast_unsigned())
+        lanewise!(|x in value| -> u64 { x.cast_signed().max(least).min(most).cast_unsigned() })
     } else {
         let most = to.most();
-        value.map(|x| x.min(most))
+        lanewise!(|x in value| -> u64 { x.min(most) })
     }
 }
 
@@ -215,11 +244,12 @@ pub(super) fn clamp(value: [u64; 32], signed: bool, to: Width) -> [u64; 32] {
 pub(super) fn put_integers(cx: &mut Cx<'_>, op: &Op, widths: Widths, value: [u64; 32]) {
     let extend = widths.to.extend();
     let register = widths.register();
-    let value = value.map(|x| extend(x) & register);
     if op.aux & WIDE_D != 0 {
+        let value = lanewise!(|x in value| -> u64 { extend.apply(x) & register });
         u64::store(&mut cx.warp.regs, op.d, cx.mask, &value);
     } else {
-        u32::store(&mut cx.warp.regs, op.d, cx.mask, &value.map(|x| x as u32));
+        let value = lanewise!(|x in value| -> u32 { (extend.apply(x) & register) as u32 });
+        u32::store(&mut cx.warp.regs, op.d, cx.mask, &value);
     }
 }
 
@@ -280,9 +310,8 @@ impl<const SIGNED: bool> Handler for Pack<SIGNED> {
         let a = word_of(cx, op.a, op.aux & WIDE_A != 0);
         let b = word_of(cx, op.b, op.aux & WIDE_B != 0);
         let c = u32::load(&cx.warp.regs, op.c);
-        let value = std::array::from_fn(|lane| {
-            let (a, b) = (a[lane].cast_signed(), b[lane].cast_signed());
-            convert::pack(a, b, c[lane], bits, SIGNED)
+        let value = lanewise!(|a in a, b in b, c in c| -> u32 {
+            convert::pack(a.cast_signed(), b.cast_signed(), c, bits, SIGNED)
         });
         registers::put(cx, op, &value);
         Flow::Next

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use super::integer::{Widths, integers, put_integers};
 use super::registers::{
-    Bf16, Ends, F16, FROM_BF16, FROM_F16, FTZ_A, SAT, WIDE_A, WIDE_D, put, put_double, put_half,
+    Bf16, Ends, F16, FROM_BF16, FROM_F16, FTZ_A, SAT, WIDE_A, WIDE_D, lanewise, put_double, put_half,
     put_single, singles,
 };
 use super::{Modifiers, Number};
@@ -184,17 +184,18 @@ impl<S: Source, W: Word, M: Mode> Handler for ToWord<S, W, M> {
         let widths = Widths::of(op);
         let least = W::of(widths.to.least());
         let most = W::of(widths.to.most().cast_signed()).max(least);
-        let top = widths.to.extend()(widths.to.top()) as u32;
+        let top = widths.to.extend().apply(widths.to.top()) as u32;
         let register = widths.register() as u32;
         let source = S::load(cx, op);
-        let value = source.map(|x| {
-            let clamped = S::convert::<W>(x, M::MODE).clamp(least, most).bits();
-            if S::tops(x) { top } else { clamped }
+        let value = lanewise!(|x in source| -> u32 {
+            let clamped = S::convert::<W>(x, M::MODE).max(least).min(most).bits();
+            (if S::tops(x) { top } else { clamped }) & register
         });
         if op.aux & WIDE_D == 0 {
-            put(cx, op, &value.map(|x| x & register));
+            u32::store(&mut cx.warp.regs, op.d, cx.mask, &value);
         } else {
-            put_integers(cx, op, widths, value.map(u64::from));
+            let value = lanewise!(|x in value| -> u64 { u64::from(x) });
+            put_integers(cx, op, widths, value);
         }
         Flow::Next
     }
@@ -207,7 +208,7 @@ impl<S: Source, D: convert::Integer, M: Mode> Handler for ToWide<S, D, M> {
     #[inline(always)]
     fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
         let source = S::load(cx, op);
-        let value = source.map(|x| S::convert::<D>(x, M::MODE).to_bits64());
+        let value = lanewise!(|x in source| -> u64 { S::convert::<D>(x, M::MODE).to_bits64() });
         u64::store(&mut cx.warp.regs, op.d, cx.mask, &value);
         Flow::Next
     }
@@ -255,34 +256,38 @@ pub(super) fn to_float(
 
 /// A floating-point result of an integer, which every type but u64 is an i64.
 trait Target {
-    fn put<A: convert::Integer>(cx: &mut Cx<'_>, op: &Op, value: [A; 32], mode: Round);
+    fn put<A: convert::Integer>(cx: &mut Cx<'_>, op: &Op, bits: [u64; 32], mode: Round);
 }
 
 impl Target for Single {
     #[inline(always)]
-    fn put<A: convert::Integer>(cx: &mut Cx<'_>, op: &Op, value: [A; 32], mode: Round) {
-        put_single(cx, op, value.map(|x| convert::integer_to_single(x, mode)));
+    fn put<A: convert::Integer>(cx: &mut Cx<'_>, op: &Op, bits: [u64; 32], mode: Round) {
+        let value = lanewise!(|x in bits| -> f32 { convert::integer_to_single(A::from_bits64(x), mode) });
+        put_single(cx, op, value);
     }
 }
 
 impl Target for Double {
     #[inline(always)]
-    fn put<A: convert::Integer>(cx: &mut Cx<'_>, op: &Op, value: [A; 32], mode: Round) {
-        put_double(cx, op, value.map(|x| convert::integer_to_double(x, mode)));
+    fn put<A: convert::Integer>(cx: &mut Cx<'_>, op: &Op, bits: [u64; 32], mode: Round) {
+        let value = lanewise!(|x in bits| -> f64 { convert::integer_to_double(A::from_bits64(x), mode) });
+        put_double(cx, op, value);
     }
 }
 
 impl Target for F16 {
     #[inline(always)]
-    fn put<A: convert::Integer>(cx: &mut Cx<'_>, op: &Op, value: [A; 32], mode: Round) {
-        put_half::<F16>(cx, op, value.map(|x| convert::integer_to_f16(x, mode)));
+    fn put<A: convert::Integer>(cx: &mut Cx<'_>, op: &Op, bits: [u64; 32], mode: Round) {
+        let value = lanewise!(|x in bits| -> u16 { convert::integer_to_f16(A::from_bits64(x), mode) });
+        put_half::<F16>(cx, op, value);
     }
 }
 
 impl Target for Bf16 {
     #[inline(always)]
-    fn put<A: convert::Integer>(cx: &mut Cx<'_>, op: &Op, value: [A; 32], mode: Round) {
-        put_half::<Bf16>(cx, op, value.map(|x| convert::integer_to_bf16(x, mode)));
+    fn put<A: convert::Integer>(cx: &mut Cx<'_>, op: &Op, bits: [u64; 32], mode: Round) {
+        let value = lanewise!(|x in bits| -> u16 { convert::integer_to_bf16(A::from_bits64(x), mode) });
+        put_half::<Bf16>(cx, op, value);
     }
 }
 
@@ -293,8 +298,8 @@ impl<A: convert::Integer, T: Target, M: Mode> Handler for ToFloat<A, T, M> {
     #[inline(always)]
     fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
         let widths = Widths::of(op);
-        let value = integers(cx, op, widths.from).map(A::from_bits64);
-        T::put(cx, op, value, M::MODE);
+        let bits = integers(cx, op, widths.from);
+        T::put::<A>(cx, op, bits, M::MODE);
         Flow::Next
     }
 }
@@ -311,14 +316,14 @@ impl OfSmall for f32 {
     #[inline(always)]
     #[allow(clippy::cast_precision_loss, reason = "values of up to 16 bits")]
     fn put(cx: &mut Cx<'_>, op: &Op, value: [i32; 32]) {
-        put_single(cx, op, value.map(|x| x as Self));
+        put_single(cx, op, lanewise!(|x in value| -> f32 { x as Self }));
     }
 }
 
 impl OfSmall for f64 {
     #[inline(always)]
     fn put(cx: &mut Cx<'_>, op: &Op, value: [i32; 32]) {
-        put_double(cx, op, value.map(Self::from));
+        put_double(cx, op, lanewise!(|x in value| -> f64 { Self::from(x) }));
     }
 }
 
@@ -326,8 +331,8 @@ impl<T: OfSmall> Handler for Small<T> {
     #[inline(always)]
     fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
         let extend = Widths::of(op).from.extend_word();
-        let value = u32::load(&cx.warp.regs, op.a).map(|x| extend(x).cast_signed());
-        T::put(cx, op, value);
+        let value = u32::load(&cx.warp.regs, op.a);
+        T::put(cx, op, lanewise!(|x in value| -> i32 { extend.apply(x).cast_signed() }));
         Flow::Next
     }
 }

@@ -3,10 +3,9 @@
 use std::marker::PhantomData;
 
 use super::Modifiers;
-use super::float::to_half;
 use super::number::{Mode, Near, Zero};
 use super::registers::{
-    self, Bf16, Ends, F16, FINITE, Half, RELU, WIDE_A, WIDE_B, WIDE_D, put, result_of, source,
+    self, Bf16, Ends, F16, FINITE, Half, RELU, WIDE_A, WIDE_B, WIDE_D, lanewise, put, result_of, source,
     word_of,
 };
 use crate::ast::{Instruction, Type};
@@ -79,14 +78,17 @@ impl<H: Half, M: Mode> Handler for Pair<H, M> {
     #[inline(always)]
     fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
         let finite = op.aux & FINITE != 0;
-        let half = |x: u32| to_half::<H>(f32::from_bits(x), M::MODE, finite);
-        let mut upper = word_of(cx, op.a, op.aux & WIDE_A != 0).map(half);
-        let mut lower = word_of(cx, op.b, op.aux & WIDE_B != 0).map(half);
+        let upper = word_of(cx, op.a, op.aux & WIDE_A != 0);
+        let lower = word_of(cx, op.b, op.aux & WIDE_B != 0);
+        let mut value = lanewise!(|a in upper, b in lower| -> u32 {
+            let (a, b) = (f32::from_bits(a), f32::from_bits(b));
+            packed::pack(H::of(a, M::MODE, finite), H::of(b, M::MODE, finite))
+        });
         if op.aux & RELU != 0 {
-            upper = upper.map(H::relu);
-            lower = lower.map(H::relu);
+            value = lanewise!(|x in value| -> u32 {
+                packed::pack(H::relu(packed::upper(x)), H::relu(packed::lower(x)))
+            });
         }
-        let value = std::array::from_fn(|lane| packed::pack(upper[lane], lower[lane]));
         put(cx, op, &value);
         Flow::Next
     }
@@ -132,7 +134,9 @@ impl Handler for Away {
     fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
         let finite = op.aux & FINITE != 0;
         let value = registers::words(cx, op);
-        let value = value.map(|x| narrow::to_tf32_away(f32::from_bits(x), finite));
+        let value = lanewise!(|x in value| -> u32 {
+            narrow::to_tf32_away(f32::from_bits(x), finite)
+        });
         put(cx, op, &value);
         Flow::Next
     }
@@ -144,9 +148,11 @@ impl<M: Mode> Handler for Tf32<M> {
     #[inline(always)]
     fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
         let value = registers::words(cx, op);
-        let mut value = value.map(|x| narrow::to_tf32(f32::from_bits(x), M::MODE, false));
+        let mut value = lanewise!(|x in value| -> u32 {
+            narrow::to_tf32(f32::from_bits(x), M::MODE, false)
+        });
         if op.aux & RELU != 0 {
-            value = value.map(narrow::relu_tf32);
+            value = lanewise!(|x in value| -> u32 { narrow::relu_tf32(x) });
         }
         put(cx, op, &value);
         Flow::Next
@@ -228,10 +234,11 @@ impl<B: Byte> Handler for SinglesToBytes<B> {
     #[inline(always)]
     fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
         let relu = op.aux & RELU != 0;
-        let a = word_of(cx, op.a, op.aux & WIDE_A != 0).map(f32::from_bits);
-        let b = word_of(cx, op.b, op.aux & WIDE_B != 0).map(f32::from_bits);
-        let value =
-            std::array::from_fn(|lane| fp8::to_fp8x2(a[lane], b[lane], relu, B::FORMAT));
+        let upper = word_of(cx, op.a, op.aux & WIDE_A != 0);
+        let lower = word_of(cx, op.b, op.aux & WIDE_B != 0);
+        let value = lanewise!(|a in upper, b in lower| -> u16 {
+            fp8::to_fp8x2(f32::from_bits(a), f32::from_bits(b), relu, B::FORMAT)
+        });
         u16::store(&mut cx.warp.regs, op.d, cx.mask, &value);
         Flow::Next
     }
@@ -244,7 +251,7 @@ impl<B: Byte> Handler for HalvesToBytes<B> {
     fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
         let relu = op.aux & RELU != 0;
         let value = u32::load(&cx.warp.regs, op.a);
-        let value = value.map(|x| fp8::from_f16x2(x, relu, B::FORMAT));
+        let value = lanewise!(|x in value| -> u16 { fp8::from_f16x2(x, relu, B::FORMAT) });
         u16::store(&mut cx.warp.regs, op.d, cx.mask, &value);
         Flow::Next
     }
@@ -286,7 +293,7 @@ impl<B: Byte> Handler for Halves<B> {
     fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
         let relu = op.aux & RELU != 0;
         let value = u16::load(&cx.warp.regs, op.a);
-        let value = value.map(|x| fp8::to_f16x2(x, relu, B::FORMAT));
+        let value = lanewise!(|x in value| -> u32 { fp8::to_f16x2(x, relu, B::FORMAT) });
         u32::store(&mut cx.warp.regs, op.d, cx.mask, &value);
         Flow::Next
     }

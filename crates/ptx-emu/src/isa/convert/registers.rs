@@ -7,8 +7,22 @@ use crate::decode::form::{Form, LoadError};
 use crate::decode::operand::wide;
 use crate::exec::Cx;
 use crate::lanes::Lane;
-use crate::num::{bf16, double, f16, narrow, single};
+use crate::num::{Round, bf16, double, f16, narrow, single};
 use crate::program::Op;
+
+/// An array computed lane by lane from others. A loop, not `map`: through a function as parameter,
+/// bodies are not always inlined, and then not computed in vectors.
+macro_rules! lanewise {
+    (|$($x:ident in $from:ident),+| -> $r:ty $body:block) => {{
+        let mut result = [<$r>::default(); 32];
+        for (lane, result) in result.iter_mut().enumerate() {
+            $(let $x = $from[lane];)+
+            *result = $body;
+        }
+        result
+    }};
+}
+pub(super) use lanewise;
 
 /// Bits of `Op::aux`: the register of the source, of a second one, of the result has 64 bits.
 pub(super) const WIDE_A: u32 = 1;
@@ -154,11 +168,11 @@ pub(super) fn words(cx: &Cx<'_>, op: &Op) -> [u32; 32] {
 #[inline(always)]
 #[allow(clippy::cast_possible_truncation, reason = "the low half is wanted")]
 pub(super) fn word_of(cx: &Cx<'_>, slot: u32, wide: bool) -> [u32; 32] {
-    if wide {
-        u64::load(&cx.warp.regs, slot).map(|x| x as u32)
-    } else {
-        u32::load(&cx.warp.regs, slot)
+    if !wide {
+        return u32::load(&cx.warp.regs, slot);
     }
+    let value = u64::load(&cx.warp.regs, slot);
+    lanewise!(|x in value| -> u32 { x as u32 })
 }
 
 /// The source, which is an f16, bf16 or f32, as f32.
@@ -167,23 +181,24 @@ pub(super) fn word_of(cx: &Cx<'_>, slot: u32, wide: bool) -> [u32; 32] {
 pub(super) fn singles(cx: &Cx<'_>, op: &Op) -> [f32; 32] {
     let words = words(cx, op);
     if op.aux & FROM_F16 != 0 {
-        words.map(|x| narrow::from_f16(x as u16))
+        lanewise!(|x in words| -> f32 { narrow::from_f16(x as u16) })
     } else if op.aux & FROM_BF16 != 0 {
-        words.map(|x| narrow::from_bf16(x as u16))
+        lanewise!(|x in words| -> f32 { narrow::from_bf16(x as u16) })
     } else if op.aux & FTZ_A != 0 {
-        words.map(|x| single::ftz(f32::from_bits(x)))
+        lanewise!(|x in words| -> f32 { single::ftz(f32::from_bits(x)) })
     } else {
-        words.map(f32::from_bits)
+        bytemuck::cast(words)
     }
 }
 
 /// Writes a result of up to 32 bits, zero-extended.
 #[inline(always)]
 pub(super) fn put(cx: &mut Cx<'_>, op: &Op, value: &[u32; 32]) {
-    if op.aux & WIDE_D != 0 {
-        u64::store(&mut cx.warp.regs, op.d, cx.mask, &value.map(u64::from));
-    } else {
+    if op.aux & WIDE_D == 0 {
         u32::store(&mut cx.warp.regs, op.d, cx.mask, value);
+    } else {
+        let value = lanewise!(|x in value| -> u64 { u64::from(x) });
+        u64::store(&mut cx.warp.regs, op.d, cx.mask, &value);
     }
 }
 
@@ -191,26 +206,26 @@ pub(super) fn put(cx: &mut Cx<'_>, op: &Op, value: &[u32; 32]) {
 #[inline(always)]
 pub(super) fn put_single(cx: &mut Cx<'_>, op: &Op, mut value: [f32; 32]) {
     if op.aux & FTZ_D != 0 {
-        value = value.map(single::ftz);
+        value = lanewise!(|x in value| -> f32 { single::ftz(x) });
     }
     if op.aux & SAT != 0 {
-        value = value.map(single::sat);
+        value = lanewise!(|x in value| -> f32 { single::sat(x) });
     }
-    put(cx, op, &value.map(f32::to_bits));
+    put(cx, op, &bytemuck::cast(value));
 }
 
 /// Writes an f64.
 #[inline(always)]
 pub(super) fn put_double(cx: &mut Cx<'_>, op: &Op, mut value: [f64; 32]) {
     if op.aux & SAT != 0 {
-        value = value.map(double::sat);
+        value = lanewise!(|x in value| -> f64 { double::sat(x) });
     }
     f64::store(&mut cx.warp.regs, op.d, cx.mask, &value);
 }
 
 /// A type of 16 bits.
 pub(super) trait Half {
-    const FORMAT: narrow::Format;
+    fn of(x: f32, mode: Round, finite: bool) -> u16;
     fn sat(h: u16) -> u16;
     fn relu(h: u16) -> u16;
 }
@@ -219,7 +234,10 @@ pub(super) struct F16;
 pub(super) struct Bf16;
 
 impl Half for F16 {
-    const FORMAT: narrow::Format = narrow::F16;
+    #[inline(always)]
+    fn of(x: f32, mode: Round, finite: bool) -> u16 {
+        narrow::to_f16(x, mode, finite)
+    }
     #[inline(always)]
     fn sat(h: u16) -> u16 {
         f16::sat(h)
@@ -231,7 +249,10 @@ impl Half for F16 {
 }
 
 impl Half for Bf16 {
-    const FORMAT: narrow::Format = narrow::BF16;
+    #[inline(always)]
+    fn of(x: f32, mode: Round, finite: bool) -> u16 {
+        narrow::to_bf16(x, mode, finite)
+    }
     /// There is no `.sat` to bf16.
     #[inline(always)]
     fn sat(h: u16) -> u16 {
@@ -247,10 +268,10 @@ impl Half for Bf16 {
 #[inline(always)]
 pub(super) fn put_half<H: Half>(cx: &mut Cx<'_>, op: &Op, mut value: [u16; 32]) {
     if op.aux & SAT != 0 {
-        value = value.map(H::sat);
+        value = lanewise!(|x in value| -> u16 { H::sat(x) });
     }
     if op.aux & RELU != 0 {
-        value = value.map(H::relu);
+        value = lanewise!(|x in value| -> u16 { H::relu(x) });
     }
-    put(cx, op, &value.map(u32::from));
+    put(cx, op, &lanewise!(|x in value| -> u32 { u32::from(x) }));
 }

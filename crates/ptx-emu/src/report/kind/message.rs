@@ -38,6 +38,7 @@ impl ViolationKind {
             Self::Deadlock { .. } => (Tool::Synccheck, "deadlock"),
             Self::RunAway { .. } => (Tool::Synccheck, "run_away"),
             Self::Mbarrier { .. } => (Tool::Synccheck, "mbarrier"),
+            Self::TensorMap { .. } => (Tool::Memcheck, "tensor_map"),
         }
     }
 }
@@ -243,6 +244,9 @@ impl fmt::Display for ViolationKind {
                 "more than {} warp instructions; look for a loop without end, or raise the limit",
                 super::super::table::count(*limit)
             ),
+            Self::TensorMap { address, problem } => {
+                write!(f, "tensor map at {address:#x}: {problem}")
+            }
             Self::Mbarrier { address, problem } => {
                 write!(f, "mbarrier at {address:#x}: {problem}")
             }
