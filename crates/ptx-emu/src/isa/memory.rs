@@ -220,7 +220,7 @@ pub(crate) fn without_policy<'o, 'a>(
     hinted: bool,
 ) -> Result<&'o [Operand<'a>], LoadError> {
     match instruction.operands.as_slice() {
-        [operands @ .., policy] if hinted => {
+        [operands @ .., policy] if hinted && !matches!(policy, Operand::Address { .. }) => {
             d.src(form, policy, Type::B64)?;
             Ok(operands)
         }
