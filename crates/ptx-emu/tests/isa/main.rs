@@ -11,9 +11,11 @@ mod conformance;
 mod control;
 #[path = "../driver/mod.rs"]
 mod driver;
+mod exact;
 mod faults;
 mod fence;
 mod fields;
+mod half;
 mod integer;
 mod logic;
 mod memory;
