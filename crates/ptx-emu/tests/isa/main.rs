@@ -28,6 +28,8 @@ mod refused;
 mod select;
 mod single;
 mod special;
+mod tensor;
 mod values;
 mod variables;
 mod warp;
+mod wgmma;
