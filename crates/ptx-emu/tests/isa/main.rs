@@ -30,6 +30,8 @@ mod rounding;
 mod select;
 mod single;
 mod special;
+mod tensor;
 mod values;
 mod variables;
 mod warp;
+mod wgmma;
