@@ -66,11 +66,7 @@ impl Groups {
 /// As [`gather`], where every lane names the members of its own group. Lanes of groups that are
 /// not complete stay behind; `Cx::mask` then has the others.
 #[inline(always)]
-pub(crate) fn gather_groups(
-    cx: &mut Cx<'_>,
-    op: &Op,
-    members: &[u32; 32],
-) -> Result<Groups, Flow> {
+pub(crate) fn gather_groups(cx: &mut Cx<'_>, op: &Op, members: &[u32; 32]) -> Result<Groups, Flow> {
     let first = members[cx.mask.trailing_zeros() as usize & 31];
     let same = mask_of(&members.map(|m| m == first)) & cx.mask;
     let alone = Group {

@@ -49,7 +49,11 @@ pub(crate) fn decode<'a>(
             adjust(d, form, instruction, name == Some("expect_tx"))
         }
         Some("arrive" | "arrive_drop") => {
-            let drops = if name == Some("arrive_drop") { DROPS } else { 0 };
+            let drops = if name == Some("arrive_drop") {
+                DROPS
+            } else {
+                0
+            };
             arrive(d, form, instruction, drops)
         }
         Some("test_wait" | "try_wait") => {

@@ -11,6 +11,7 @@ mod marks;
 mod order;
 mod plane;
 mod present;
+mod ranges;
 mod shared;
 #[cfg(test)]
 mod tests;

@@ -93,10 +93,12 @@ impl SharedShadow {
         let Some(by_byte) = self.by_byte.as_deref_mut() else {
             return found.map(in_words);
         };
-        found.map(in_words).or_else(|| match p.byte_cells.as_deref() {
-            Some(bytes) => by_byte.check_writes(first_byte(base, bytes)?, bytes, &now),
-            None => whole_words(by_byte, first, &p.cells, &now, false),
-        })
+        found
+            .map(in_words)
+            .or_else(|| match p.byte_cells.as_deref() {
+                Some(bytes) => by_byte.check_writes(first_byte(base, bytes)?, bytes, &now),
+                None => whole_words(by_byte, first, &p.cells, &now, false),
+            })
     }
 
     /// A write by the lanes of `p`.
@@ -132,9 +134,16 @@ impl SharedShadow {
 
     /// As [`SharedShadow::async_done`], for copies that nobody has made in person: they are writes of the time
     /// that `arrival` stands for, which even the thread that began them must synchronise with.
-    pub(crate) fn async_arrived(&mut self, offset: u64, bytes: u64, arrival: Arrival, order: &Order) {
+    pub(crate) fn async_arrived(
+        &mut self,
+        offset: u64,
+        bytes: u64,
+        arrival: Arrival,
+        order: &Order,
+    ) {
         let (first, count) = word_range(offset, bytes);
-        self.by_word.done(first, count, arrival.0 | MANY, order.key());
+        self.by_word
+            .done(first, count, arrival.0 | MANY, order.key());
     }
 
     #[inline(always)]

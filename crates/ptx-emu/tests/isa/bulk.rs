@@ -32,8 +32,7 @@ fn text(parameters: usize, body: &str) -> String {
 }
 
 const LOAD: &str = "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes";
-const WAIT: &str =
-    "W: mbarrier.try_wait.parity.shared::cta.b64 %p7, [b], 0;\n@!%p7 bra W;\n";
+const WAIT: &str = "W: mbarrier.try_wait.parity.shared::cta.b64 %p7, [b], 0;\n@!%p7 bra W;\n";
 
 /// 64 threads store the word that a copy brought each of them.
 fn load(name: &str, load: &str) -> Case {
@@ -89,7 +88,9 @@ fn ring(slots: u32) -> Case {
     let expected = (0..64).map(|t| {
         (0..6).fold(0_u32, |sum, round| {
             let at = 128 * round + t;
-            sum.wrapping_add(value(at)).wrapping_mul(3).wrapping_add(value(at + 64))
+            sum.wrapping_add(value(at))
+                .wrapping_mul(3)
+                .wrapping_add(value(at + 64))
         })
     });
     program(
@@ -108,7 +109,10 @@ pub fn cases() -> Vec<Case> {
         ..Launch::linear(2, 64)
     };
     vec![
-        load("from global memory", &format!("@%p0 {LOAD} [s], [%x2+16], 256, [b];")),
+        load(
+            "from global memory",
+            &format!("@%p0 {LOAD} [s], [%x2+16], 256, [b];"),
+        ),
         load(
             "to the block's own memory, with a hint",
             "createpolicy.fractional.L2::evict_first.b64 %x5, 1.0;\n\
@@ -263,7 +267,11 @@ fn a_ring_without_a_wait_is_found() {
         ),
         // bytes that never come, and bytes that nobody announced
         ("[%x3+256], 256,", "[%x3+256], 128,", &["Deadlock"]),
-        ("_, [%r4], 512;", "_, [%r4], 256;", &["Deadlock", "CopyNotAwaited", "SharedRace"]),
+        (
+            "_, [%r4], 512;",
+            "_, [%r4], 256;",
+            &["Deadlock", "CopyNotAwaited", "SharedRace"],
+        ),
     ] {
         let text = without(&ptx, from, to);
         let mut found = false;
@@ -281,7 +289,11 @@ fn a_ring_without_a_wait_is_found() {
 fn wrong(parameters: usize, body: &str, expected: &[&str]) {
     for schedule in crate::case::SCHEDULES {
         let report = run(&text(parameters, body), &Launch::linear(1, 64), schedule);
-        assert_eq!(kinds(&report), expected, "with {schedule:?}: {report}\n{body}");
+        assert_eq!(
+            kinds(&report),
+            expected,
+            "with {schedule:?}: {report}\n{body}"
+        );
     }
 }
 
@@ -318,9 +330,7 @@ fn rules_of_bulk_copies() {
     // the thread that copies is no exception
     wrong(
         2,
-        &format!(
-            "{expect}@%p0 {LOAD} [s], [%x2], 256, [b];\n@%p0 ld.shared.u32 %r9, [s];\n{WAIT}"
-        ),
+        &format!("{expect}@%p0 {LOAD} [s], [%x2], 256, [b];\n@%p0 ld.shared.u32 %r9, [s];\n{WAIT}"),
         &["CopyNotAwaited"],
     );
     wrong(
@@ -386,11 +396,17 @@ fn rules_of_copies_out() {
     );
     // nothing orders the copy after the stores
     let report = run(
-        &text(1, &format!("st.shared.u32 [%r1], %r0;\nbar.warp.sync -1;\n{out} [%x1], [s], 256;\n{end}")),
+        &text(
+            1,
+            &format!("st.shared.u32 [%r1], %r0;\nbar.warp.sync -1;\n{out} [%x1], [s], 256;\n{end}"),
+        ),
         &Launch::linear(1, 64),
         Schedule::Reverse,
     );
-    assert!(kinds(&report).contains(&"SharedRace".to_owned()), "{report}");
+    assert!(
+        kinds(&report).contains(&"SharedRace".to_owned()),
+        "{report}"
+    );
 }
 
 #[test]
@@ -408,7 +424,11 @@ fn forms_that_do_not_exist() {
         refuses("sm_90a", instruction);
     }
     finds(
-        &module("sm_90a", 1, "cp.async.bulk.commit_group;\ncp.async.bulk.wait_group 3;"),
+        &module(
+            "sm_90a",
+            1,
+            "cp.async.bulk.commit_group;\ncp.async.bulk.wait_group 3;",
+        ),
         &Launch::linear(1, 32),
         &[],
     );

@@ -73,7 +73,11 @@ fn ping_pong() -> Case {
     of_threads("a ring of one", 64, [32, 32], &body, |t| {
         (0..8_u32).fold(0, |sum: u32, round| {
             let read = (1000 * round).wrapping_add(63_u32.wrapping_sub(t));
-            if t < 32 { 0 } else { sum.wrapping_mul(3).wrapping_add(read) }
+            if t < 32 {
+                0
+            } else {
+                sum.wrapping_mul(3).wrapping_add(read)
+            }
         })
     })
 }
@@ -92,7 +96,13 @@ pub fn cases() -> Vec<Case> {
             // which lane arrives when is open; the first one comes last of all
             |t| if t == 0 { 8 } else { 40 - t },
         )
-        .only(|t, found| if t == 0 { found == 8 } else { (9..=40).contains(&found) }),
+        .only(|t, found| {
+            if t == 0 {
+                found == 8
+            } else {
+                (9..=40).contains(&found)
+            }
+        }),
         of_threads(
             "wait for a state",
             64,
@@ -165,7 +175,8 @@ fn copies(noinc: &str, more: u32) -> Case {
          ld.shared.u32 %r9, [%r2];\nE:",
         wait("b", "0", "L")
     );
-    let text = text([32 + more, 1], &body).replace(".param .u64 p0", ".param .u64 p0, .param .u64 p1");
+    let text =
+        text([32 + more, 1], &body).replace(".param .u64 p0", ".param .u64 p0, .param .u64 p1");
     let value = |i: u32| i.wrapping_mul(2_654_435_761);
     program(
         &format!("copies that arrive{noinc}"),
@@ -214,7 +225,11 @@ fn a_ring_without_a_wait_is_found() {
         let wait = format!("mbarrier.try_wait.parity.shared::cta.b64 %p7, [{object}]");
         let place = whole.ptx.find(&wait).unwrap();
         let end = place + whole.ptx[place..].find("\n@!").unwrap();
-        let text = format!("{}setp.eq.u32 %p7, 0, 0;{}", &whole.ptx[..place], &whole.ptx[end..]);
+        let text = format!(
+            "{}setp.eq.u32 %p7, 0, 0;{}",
+            &whole.ptx[..place],
+            &whole.ptx[end..]
+        );
         for schedule in crate::case::SCHEDULES {
             let report = crate::faults::report(&text, &Launch::linear(1, 64), 64, schedule);
             assert!(!report.is_clean(), "{object}, {schedule:?}");
@@ -225,28 +240,78 @@ fn a_ring_without_a_wait_is_found() {
 #[test]
 fn rules_of_objects() {
     // no object
-    wrong(1, [1, 1], "mov.u32 %r2, s;\nmbarrier.arrive.shared::cta.b64 _, [%r2];", &["Mbarrier"]);
+    wrong(
+        1,
+        [1, 1],
+        "mov.u32 %r2, s;\nmbarrier.arrive.shared::cta.b64 _, [%r2];",
+        &["Mbarrier"],
+    );
     wrong(
         1,
         [1, 1],
         "mov.u32 %r2, s;\nmbarrier.try_wait.parity.shared::cta.b64 %p1, [%r2], 0;",
         &["Mbarrier"],
     );
-    wrong(1, [1, 1], "mbarrier.inval.shared::cta.b64 [s];", &["Mbarrier"]);
+    wrong(
+        1,
+        [1, 1],
+        "mbarrier.inval.shared::cta.b64 [s];",
+        &["Mbarrier"],
+    );
     // an object twice, or a count of 0
-    wrong(1, [1, 1], "mbarrier.init.shared::cta.b64 [b], 1;", &["Mbarrier"]);
-    wrong(1, [1, 1], "mov.u32 %r2, s;\nmbarrier.init.shared.b64 [%r2], 0;", &["Mbarrier"]);
+    wrong(
+        1,
+        [1, 1],
+        "mbarrier.init.shared::cta.b64 [b], 1;",
+        &["Mbarrier"],
+    );
+    wrong(
+        1,
+        [1, 1],
+        "mov.u32 %r2, s;\nmbarrier.init.shared.b64 [%r2], 0;",
+        &["Mbarrier"],
+    );
     // its bytes
     wrong(1, [1, 1], "ld.shared.u32 %r9, [b+4];", &["Mbarrier"]);
     wrong(1, [1, 1], "st.shared.u8 [c+7], 0;", &["Mbarrier"]);
     wrong(1, [1, 1], "atom.shared.add.u32 %r9, [c], 1;", &["Mbarrier"]);
-    wrong(1, [1, 1], "mbarrier.arrive.shared::cta.b64 _, [b+4];", &["Misaligned"]);
-    wrong(1, [1, 1], "mbarrier.arrive.shared::cta.b64 _, [b+8192];", &["OutOfBounds"]);
-    wrong(1, [1, 1], "mbarrier.arrive.b64 _, [%x0];", &["InvalidAddressSpace"]);
+    wrong(
+        1,
+        [1, 1],
+        "mbarrier.arrive.shared::cta.b64 _, [b+4];",
+        &["Misaligned"],
+    );
+    wrong(
+        1,
+        [1, 1],
+        "mbarrier.arrive.shared::cta.b64 _, [b+8192];",
+        &["OutOfBounds"],
+    );
+    wrong(
+        1,
+        [1, 1],
+        "mbarrier.arrive.b64 _, [%x0];",
+        &["InvalidAddressSpace"],
+    );
     // counts
-    wrong(1, [2, 1], "mbarrier.arrive.shared::cta.b64 _, [b], 3;", &["Mbarrier"]);
-    wrong(1, [2, 1], "mbarrier.arrive.shared::cta.b64 _, [b], 0;", &["Mbarrier"]);
-    wrong(1, [2, 1], "mbarrier.arrive.noComplete.shared::cta.b64 %x1, [b], 2;", &["Mbarrier"]);
+    wrong(
+        1,
+        [2, 1],
+        "mbarrier.arrive.shared::cta.b64 _, [b], 3;",
+        &["Mbarrier"],
+    );
+    wrong(
+        1,
+        [2, 1],
+        "mbarrier.arrive.shared::cta.b64 _, [b], 0;",
+        &["Mbarrier"],
+    );
+    wrong(
+        1,
+        [2, 1],
+        "mbarrier.arrive.noComplete.shared::cta.b64 %x1, [b], 2;",
+        &["Mbarrier"],
+    );
     wrong(
         1,
         [2, 1],
@@ -317,7 +382,10 @@ fn waits_that_do_not_help() {
     // not initialised for all
     let early = text_without_barrier("mbarrier.arrive.shared::cta.b64 _, [b];");
     let report = crate::faults::report(&early, &Launch::linear(1, 64), 64, Default::default());
-    assert!(crate::faults::kinds(&report).contains(&"SharedRace".to_owned()), "{report}");
+    assert!(
+        crate::faults::kinds(&report).contains(&"SharedRace".to_owned()),
+        "{report}"
+    );
 }
 
 fn text_without_barrier(body: &str) -> String {

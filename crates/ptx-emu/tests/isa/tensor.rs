@@ -158,7 +158,9 @@ fn text(shape: &Shape, start: &[i32], store: bool, body: Option<&str>) -> String
              {next}"
         )
     };
-    let body = body.map_or(default, |body| body.replace("COPY", &copy).replace("WAIT", wait));
+    let body = body.map_or(default, |body| {
+        body.replace("COPY", &copy).replace("WAIT", wait)
+    });
     format!(
         ".version 8.6\n.target sm_90a\n.address_size 64\n.visible .entry t(\n\
          .param .u64 p0,\n.param .align 64 .b8 m[128])\n{{\n\
@@ -190,13 +192,17 @@ fn run(
     });
     let map = shape.map(buffers[0].address()).unwrap().encode();
     let args = [Arg::in_out(&buffers[1]), Arg::bytes(&map)];
-    let report = device.launch(&module, "t", &Launch::linear(1, 32), &args).unwrap();
+    let report = device
+        .launch(&module, "t", &Launch::linear(1, 32), &args)
+        .unwrap();
     let [tensor, other] = buffers.map(|buffer| device.read(&buffer).unwrap());
     (report, tensor, other)
 }
 
 fn noise(count: usize) -> Vec<u8> {
-    (0..count).map(|i| (i * 7919 + i / 256 * 31 + 1) as u8).collect()
+    (0..count)
+        .map(|i| (i * 7919 + i / 256 * 31 + 1) as u8)
+        .collect()
 }
 
 fn shapes() -> Vec<(Shape, Vec<i32>)> {
@@ -211,7 +217,10 @@ fn shapes() -> Vec<(Shape, Vec<i32>)> {
         (plain(&[40, 30], &[8, 16]), vec![-2, -3]),
         (plain(&[12, 6, 5], &[8, 4, 3]), vec![6, 3, -1]),
         (plain(&[8, 5, 4, 3], &[4, 3, 2, 2]), vec![1, 3, 1, 2]),
-        (plain(&[8, 5, 4, 3, 3], &[4, 3, 2, 2, 2]), vec![-1, 1, 3, 1, 0]),
+        (
+            plain(&[8, 5, 4, 3, 3], &[4, 3, 2, 2, 2]),
+            vec![-1, 1, 3, 1, 0],
+        ),
         (
             Shape {
                 steps: vec![1, 2, 3],
@@ -335,9 +344,20 @@ fn rules_of_tensor_copies() {
     ] {
         check(&format!("{map}@%p0 COPY"), &[expected]);
     }
-    check("ld.global.u32 %r5, [%x0];\n@%p0 COPY\n@%p0 ld.shared.u32 %r6, [s+508];", &["CopyNotAwaited"]);
-    check("@%p0 COPY\n@%p0 ld.shared.u32 %r6, [s+512];", &["Uninitialised"]);
-    let ptx = text(&shape, &[4, 5], false, Some(&format!("{expect}@%p0 COPY\nWAIT")));
+    check(
+        "ld.global.u32 %r5, [%x0];\n@%p0 COPY\n@%p0 ld.shared.u32 %r6, [s+508];",
+        &["CopyNotAwaited"],
+    );
+    check(
+        "@%p0 COPY\n@%p0 ld.shared.u32 %r6, [s+512];",
+        &["Uninitialised"],
+    );
+    let ptx = text(
+        &shape,
+        &[4, 5],
+        false,
+        Some(&format!("{expect}@%p0 COPY\nWAIT")),
+    );
     for (from, to, expected) in [
         ("[s], [%x4", "[s+64], [%x4", "Misaligned"),
         ("[s], [%x4", "[s+16256], [%x4", "OutOfBounds"),
@@ -365,7 +385,10 @@ fn rules_of_tensor_copies() {
 fn maps_that_cannot_be() {
     let good = Shape::new(&[40, 30], &[8, 16]);
     assert!(good.map(0x1000).is_ok());
-    assert!(matches!(good.map(0x1008), Err(TensorMapError::Address { .. })));
+    assert!(matches!(
+        good.map(0x1008),
+        Err(TensorMapError::Address { .. })
+    ));
     let narrow = Shape::new(&[40, 30], &[3, 16]);
     assert!(matches!(narrow.map(0), Err(TensorMapError::Width { .. })));
     let wide = Shape::new(&[40, 30], &[300, 16]);
@@ -379,7 +402,9 @@ fn forms_that_do_not_exist() {
         format!("cp.async.bulk.tensor.{load} [s], [%x1, {{%r1}}], [s]"),
         format!("cp.async.bulk.tensor.2d.{load} [s], [%x1, {{%r1}}], [s]"),
         format!("cp.async.bulk.tensor.1d.{load} [s], [%x1], [s]"),
-        format!("cp.async.bulk.tensor.3d.im2col.{load} [s], [%x1, {{%r1, %r1, %r1}}], [s], {{%h1}}"),
+        format!(
+            "cp.async.bulk.tensor.3d.im2col.{load} [s], [%x1, {{%r1, %r1, %r1}}], [s], {{%h1}}"
+        ),
         format!("cp.async.bulk.tensor.2d.tile::gather4.{load} [s], [%x1, {{%r1, %r1}}], [s]"),
         format!("cp.async.bulk.tensor.1d.{load}.multicast::cluster [s], [%x1, {{%r1}}], [s]"),
         "cp.async.bulk.tensor.1d.global.shared::cta.mbarrier::complete_tx::bytes \

@@ -97,7 +97,11 @@ impl Form {
             "mov.u32 %r1, {base};\nshr.u32 %r1, %r1, 4;\nand.b32 %r1, %r1, 16383;\n\
              or.b32 %r1, %r1, {low};\nmov.b64 {into}, {{%r1, %r2}};\n"
         )
-        .replacen("mov.u32 %r1", &format!("mov.u32 %r2, {high};\nmov.u32 %r1"), 1)
+        .replacen(
+            "mov.u32 %r1",
+            &format!("mov.u32 %r2, {high};\nmov.u32 %r1"),
+            1,
+        )
     }
 
     fn count(self) -> usize {
@@ -229,7 +233,11 @@ impl Form {
             };
             // without accumulation the old values must not count
             let bits = if self.accumulate { bits } else { 0x7fff_7fff };
-            writeln!(text, "setp.eq.u32 %p2, %r9, {t};\n@%p2 mov.b32 %d{i}, {bits};").unwrap();
+            writeln!(
+                text,
+                "setp.eq.u32 %p2, %r9, {t};\n@%p2 mov.b32 %d{i}, {bits};"
+            )
+            .unwrap();
         }
         text
     }
@@ -315,7 +323,12 @@ pub fn cases() -> Vec<Case> {
             ..PLAIN
         });
     }
-    for (input, half) in [("f16", false), ("f16", true), ("bf16", false), ("tf32", false)] {
+    for (input, half) in [
+        ("f16", false),
+        ("f16", true),
+        ("bf16", false),
+        ("tf32", false),
+    ] {
         let form = Form {
             input,
             half,
@@ -357,7 +370,9 @@ fn run(ptx: &str, threads: u32, schedule: Schedule) -> Report {
         device.write(&buffer, &bytes).unwrap();
         args.push(Arg::in_out(&buffer));
     }
-    device.launch(&module, "t", &Launch::linear(1, threads), &args).unwrap()
+    device
+        .launch(&module, "t", &Launch::linear(1, threads), &args)
+        .unwrap()
 }
 
 fn finds(ptx: &str, expected: &[&str]) {
@@ -382,7 +397,10 @@ fn rules_of_operands() {
     for schedule in crate::case::SCHEDULES {
         let found = kinds(&run(&early, 128, schedule));
         let known = ["SharedRace", "Uninitialised"];
-        assert!(!found.is_empty() && found.iter().all(|k| known.contains(&k.as_str())), "{found:?}");
+        assert!(
+            !found.is_empty() && found.iter().all(|k| known.contains(&k.as_str())),
+            "{found:?}"
+        );
     }
     // matrices are overwritten before the wait, by a thread of the first warp
     let write = "setp.eq.u32 %p3, %r0, 0;\n@%p3 st.shared.u32 [sb], 0;\n";
@@ -392,12 +410,16 @@ fn rules_of_operands() {
         assert!(found.contains(&"SharedRace".to_owned()), "{found:?}");
     }
     // a warp that has waited may write what others of the group still multiply: they all have begun
-    let after = PLAIN
-        .text("", "")
-        .replace("wait_group.sync.aligned 0;\n", &format!("wait_group.sync.aligned 0;\n{write}"));
+    let after = PLAIN.text("", "").replace(
+        "wait_group.sync.aligned 0;\n",
+        &format!("wait_group.sync.aligned 0;\n{write}"),
+    );
     finds(&after, &[]);
     // one group of two is not waited for
-    let second = PLAIN.text("", "").replace("wait_group.sync.aligned 0;\n", &format!("wait_group.sync.aligned 1;\n{write}"));
+    let second = PLAIN.text("", "").replace(
+        "wait_group.sync.aligned 0;\n",
+        &format!("wait_group.sync.aligned 1;\n{write}"),
+    );
     for schedule in crate::case::SCHEDULES {
         let found = run(&second, 128, schedule);
         // nobody ever waits: what is read last is not known
@@ -407,10 +429,14 @@ fn rules_of_operands() {
     let beyond = PLAIN.text("mov.b64 %x4, -1;\n", "");
     finds(&beyond, &["OutOfBounds"]);
     // three warps do not make a group
-    let alone = PLAIN.text("setp.lt.u32 %p3, %r0, 32;\n@%p3 bra E;\n", "").replace("\nret;", "\nE: ret;");
+    let alone = PLAIN
+        .text("setp.lt.u32 %p3, %r0, 32;\n@%p3 bra E;\n", "")
+        .replace("\nret;", "\nE: ret;");
     assert!(run(&alone, 128, Schedule::Forward).is_clean());
     // lanes are missing
-    let part = PLAIN.text("setp.eq.u32 %p3, %r0, 5;\n@%p3 bra E;\n", "").replace("\nret;", "\nE: ret;");
+    let part = PLAIN
+        .text("setp.eq.u32 %p3, %r0, 5;\n@%p3 bra E;\n", "")
+        .replace("\nret;", "\nE: ret;");
     let found = kinds(&run(&part, 128, Schedule::Forward));
     assert!(found.contains(&"InactiveLanes".to_owned()), "{found:?}");
 }

@@ -7,9 +7,7 @@ use crate::exec::clocks::{self, Clocks};
 use crate::exec::mbarrier::{Landing, MOST, Object, Problem};
 use crate::exec::warp::{State, next_random};
 use crate::exec::{Cx, Entry, Flow};
-use crate::isa::mbarrier::{
-    COUNTED, DROPS, EXPECTS, NO_COMPLETE, NO_INC, PARITY, RELAXED, TEST,
-};
+use crate::isa::mbarrier::{COUNTED, DROPS, EXPECTS, NO_COMPLETE, NO_INC, PARITY, RELAXED, TEST};
 use crate::isa::memory::place_of;
 use crate::lanes::{Lane, lanes_of};
 use crate::memory::window;
@@ -402,7 +400,9 @@ fn arrive_copies(cx: &mut Cx<'_>, op: &Op, spots: &[Option<Spot>; 32]) {
             released = Some(spot);
         }
         let mut copies = Vec::new();
-        cx.warp.copies.wait(1 << lane, None, |copy| copies.push(copy));
+        cx.warp
+            .copies
+            .wait(1 << lane, None, |copy| copies.push(copy));
         let order = &mut cx.blocks[rank].order;
         let mut clock = [0; 32];
         let arrival = order.arrival(warp, &mut clock);
