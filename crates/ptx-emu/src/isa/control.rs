@@ -512,9 +512,7 @@ fn restore(regs: &mut Registers, callee: &Callee, saved: &[Lanes], mask: u32) {
         let within = |(first, count): &(u32, u32)| (*first..first + 2 * count).contains(&slot);
         // the lanes of a 64-bit register lie across both of its slots
         let pair: Result<[u64; 32], _> = match rest.get(..2) {
-            Some(pair) if callee.wide.iter().any(within) => {
-                bytemuck::cast_slice(pair).try_into()
-            }
+            Some(pair) if callee.wide.iter().any(within) => bytemuck::cast_slice(pair).try_into(),
             _ => [][..].try_into(),
         };
         if let Ok(pair) = pair {

@@ -1,6 +1,8 @@
 //! Programs that do something wrong, and what is found.
 
-use ptx_emu::{Arg, Device, DeviceSpec, Launch, LoadError, Module, Report, Schedule, ViolationKind};
+use ptx_emu::{
+    Arg, Device, DeviceSpec, Launch, LoadError, Module, Report, Schedule, ViolationKind,
+};
 
 /// Runs kernel `t` of a text with one buffer of `words` words, all zero.
 pub fn report(ptx: &str, launch: &Launch, words: u64, schedule: Schedule) -> Report {
