@@ -329,9 +329,15 @@ fn agrees_with_the_processor() {
         assert_eq!(wide, f64::from(x).to_bits());
         let third = f64::from(x) / 3.0;
         let value = F64.decode(third.to_bits());
-        #[allow(clippy::cast_possible_truncation, reason = "the rounding that is meant")]
+        #[allow(
+            clippy::cast_possible_truncation,
+            reason = "the rounding that is meant"
+        )]
         let narrow = third as f32;
-        assert_eq!(F32.of(value, Mode::Near, false), u64::from(narrow.to_bits()));
+        assert_eq!(
+            F32.of(value, Mode::Near, false),
+            u64::from(narrow.to_bits())
+        );
         for other in &random {
             let y = f32::from_bits(u32::try_from(*other).unwrap());
             let (Value::Finite(a), Value::Finite(b)) = (F32.decode(*bits), F32.decode(*other))

@@ -9,6 +9,7 @@ mod case;
 mod compare;
 mod conformance;
 mod control;
+mod convert;
 #[path = "../driver/mod.rs"]
 mod driver;
 mod exact;
