@@ -77,8 +77,8 @@ pub(crate) fn decode<'a>(
         register(d, &form, operand, ty)?;
         *slot = d.src(&form, operand, ty)?;
     }
-    op.d = d.dst(&form, result, ty)?;
     register(d, &form, result, ty)?;
+    op.d = d.dst(&form, result, ty)?;
     d.push(op);
     Ok(())
 }

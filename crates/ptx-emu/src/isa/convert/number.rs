@@ -43,17 +43,17 @@ impl Mode for Up {
     const MODE: Round = Round::Up;
 }
 
-/// `by_mode!(d, mode, Handler<…, _>)`: the op of the handler for this rounding mode, which is its
-/// last parameter.
+/// `by_mode!(d, mode, Handler<A, B>)`: the op of `Handler<A, B, _>` with this rounding mode.
 macro_rules! by_mode {
-    ($d:expr, $mode:expr, $handler:ident<$($parameter:ty),*>) => {
+    ($d:expr, $mode:expr, $handler:ident $(<$($parameter:ty),+>)?) => {{
+        use $crate::isa::convert::number::{Down, Near, Up, Zero};
         match $mode {
-            $crate::num::Round::Near => $d.op::<$handler<$($parameter,)* $crate::isa::convert::number::Near>>(),
-            $crate::num::Round::Zero => $d.op::<$handler<$($parameter,)* $crate::isa::convert::number::Zero>>(),
-            $crate::num::Round::Down => $d.op::<$handler<$($parameter,)* $crate::isa::convert::number::Down>>(),
-            $crate::num::Round::Up => $d.op::<$handler<$($parameter,)* $crate::isa::convert::number::Up>>(),
+            $crate::num::Round::Near => $d.op::<$handler<$($($parameter,)+)? Near>>(),
+            $crate::num::Round::Zero => $d.op::<$handler<$($($parameter,)+)? Zero>>(),
+            $crate::num::Round::Down => $d.op::<$handler<$($($parameter,)+)? Down>>(),
+            $crate::num::Round::Up => $d.op::<$handler<$($($parameter,)+)? Up>>(),
         }
-    };
+    }};
 }
 pub(super) use by_mode;
 
