@@ -60,6 +60,8 @@ pub(crate) enum Traffic {
     CopyOut,
     MatrixLoad,
     MatrixStore,
+    /// Operands of `wgmma`, which four warps run as one.
+    WarpGroup,
     /// Kernel parameters.
     Param,
     /// Constant memory.

@@ -281,7 +281,7 @@ fn check(cx: &mut Cx<'_>, op: &Op, request: Request, reached: Reached) {
         Memory::Shared(rank) => {
             let own = rank as usize == cx.rank;
             let block = &mut cx.blocks[rank as usize];
-            if checks.counters {
+            if checks.counters && request.kind != Kind::Peek {
                 tally.shared.requests += 1;
                 tally.shared.bytes += u64::from(pattern.bytes * pattern.mask.count_ones());
                 tally.shared.units += u64::from(pattern.wavefronts);
@@ -306,7 +306,9 @@ fn check(cx: &mut Cx<'_>, op: &Op, request: Request, reached: Reached) {
                 found = match request.kind {
                     Kind::Read => shadow.read(offset, pattern, who, order),
                     Kind::Write | Kind::Init => shadow.write(offset, pattern, who, order),
-                    Kind::StrongRead => shadow.strong_read(offset, pattern, who, order),
+                    Kind::StrongRead | Kind::Peek => {
+                        shadow.strong_read(offset, pattern, who, order)
+                    }
                     Kind::Atomic | Kind::BlockAtomic | Kind::StrongWrite | Kind::Sync => {
                         shadow.atomic(offset, pattern, who, order)
                     }

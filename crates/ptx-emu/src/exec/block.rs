@@ -9,6 +9,7 @@ use crate::exec::clocks::Clocks;
 use crate::exec::cluster::ClusterBarrier;
 use crate::exec::copies::Copy;
 use crate::exec::mbarrier::Mbarriers;
+use crate::exec::products::Group;
 use crate::exec::tally::Worker;
 use crate::exec::warp::{self, Outcome, State, Warp, next_random};
 use crate::exec::{Cx, Entry, Grid, coordinates};
@@ -54,6 +55,8 @@ pub(crate) struct Block {
     /// What is ordered before this block's present of what the others of the cluster did.
     pub foreign: Clocks,
     pub mbarriers: Mbarriers,
+    /// Matrix products of each group of four warps.
+    pub products: [Group; 8],
     /// Shared memory that bulk copies still read.
     pub readings: Vec<Reading>,
     /// Where mbarriers and such memory lie.
@@ -85,6 +88,7 @@ impl Block {
             cluster: ClusterBarrier::default(),
             foreign: Clocks::default(),
             mbarriers: Mbarriers::default(),
+            products: [Group::default(); 8],
             readings: Vec::new(),
             watched: 0..0,
         })
@@ -111,6 +115,7 @@ impl Block {
         self.cluster = ClusterBarrier::default();
         self.foreign = Clocks::default();
         self.mbarriers.clear();
+        self.products = [Group::default(); 8];
         self.readings.clear();
         self.watched = 0..0;
     }
@@ -133,6 +138,16 @@ impl Block {
         let all = readings.chain(self.mbarriers.around());
         let around = all.reduce(|a, b| a.start.min(b.start)..a.end.max(b.end));
         self.watched = around.unwrap_or(0..0);
+    }
+
+    /// Whether all warps of the group of `warp` have committed so many groups of products.
+    pub(crate) fn committed(&self, warp: u32, commits: u32) -> bool {
+        let first = warp as usize / 4 * 4;
+        let counts = self.products[first / 4].commits;
+        (0..4).all(|i| {
+            let gone = self.live.get(first + i).is_none_or(|lanes| *lanes == 0);
+            gone || counts[i] >= commits
+        })
     }
 
     /// Whether all threads have exited.
@@ -314,7 +329,10 @@ impl Cluster {
         for warp in &self.warps {
             for fragment in &warp.fragments {
                 let pc = match fragment.state {
-                    State::Collect | State::Cluster { .. } | State::Mbarrier { .. } => fragment.pc,
+                    State::Collect
+                    | State::Cluster { .. }
+                    | State::Mbarrier { .. }
+                    | State::Products { .. } => fragment.pc,
                     _ => fragment.pc.saturating_sub(1),
                 } as usize;
                 let op = &grid.program.ops[pc.min(grid.program.ops.len() - 1)];

@@ -11,6 +11,7 @@ pub(crate) mod collect;
 pub(crate) mod copies;
 pub(crate) mod launch;
 pub(crate) mod mbarrier;
+pub(crate) mod products;
 pub(crate) mod tally;
 pub(crate) mod warp;
 pub(crate) mod written;

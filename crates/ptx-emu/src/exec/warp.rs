@@ -10,6 +10,7 @@ use std::rc::Rc;
 use crate::device::Schedule;
 use crate::exec::block::Block;
 use crate::exec::copies::Copies;
+use crate::exec::products::Product;
 use crate::exec::written::Written;
 use crate::exec::{Cx, Entry, Flow};
 use crate::lanes::{Lanes, Registers};
@@ -31,6 +32,8 @@ pub(crate) enum State {
     Cluster { phase: u32 },
     /// It waits until an mbarrier of its block has left this phase.
     Mbarrier { offset: u32, phase: u32 },
+    /// It waits until the four warps of its group have committed so many groups of products.
+    Products { commits: u32 },
 }
 
 /// A call that has not returned.
@@ -88,6 +91,8 @@ pub(crate) struct Warp {
     pub copies: Copies,
     /// Bulk copies under way that it waits for by group.
     pub bulk: Copies,
+    /// Matrix products under way.
+    pub products: Vec<Product>,
     /// `mbarrier.test_wait` has failed an odd number of times.
     pub failed: bool,
     paused: u64,
@@ -126,6 +131,7 @@ impl Warp {
             local_written: Written::default(),
             copies: Copies::default(),
             bulk: Copies::default(),
+            products: Vec::new(),
             failed: false,
             paused: 0,
         }
@@ -140,6 +146,7 @@ impl Warp {
         self.paused = 0;
         self.copies.clear();
         self.bulk.clear();
+        self.products.clear();
         self.failed = false;
         self.fragments.clear();
         self.push(0, lanes, None, State::Ready);
@@ -175,6 +182,7 @@ impl Warp {
             State::Barrier { id, phase, .. } => block.barriers.phase(id) != phase,
             State::Cluster { phase } => block.cluster.phase != phase,
             State::Mbarrier { offset, phase } => block.mbarriers.phase(offset) != Some(phase),
+            State::Products { commits } => block.committed(self.index, commits),
         })
     }
 
@@ -192,6 +200,7 @@ impl Warp {
 
     /// Lets fragments go on whose barrier is complete.
     fn wake(&mut self, block: &Block) {
+        let index = self.index;
         for fragment in &mut self.fragments {
             match fragment.state {
                 State::Barrier { id, phase, again } if block.barriers.phase(id) != phase => {
@@ -202,6 +211,9 @@ impl Warp {
                     };
                 }
                 State::Cluster { phase } if block.cluster.phase != phase => {
+                    fragment.state = State::Again(Entry::Resumed);
+                }
+                State::Products { commits } if block.committed(index, commits) => {
                     fragment.state = State::Again(Entry::Resumed);
                 }
                 State::Mbarrier { offset, phase }

@@ -7,7 +7,7 @@ use crate::exec::access::range;
 use crate::exec::access::{Memory, Place};
 use crate::exec::{Cx, Flow};
 use crate::isa::bulk::units::{self, Arrival, Unit, address, deliver, get, put, source, target};
-use crate::isa::bulk::{MULTICAST, count};
+use crate::isa::bulk::{MULTICAST, count, spaces};
 use crate::isa::hints::Nothing;
 use crate::isa::memory::without_policy;
 use crate::lanes::{Lane, lanes_of};
@@ -32,15 +32,12 @@ pub(super) fn decode<'a>(
     let hinted = form.flag("L2::cache_hint");
     let multicast = form.flag("multicast::cluster");
     let completion = form.choice(&["mbarrier::complete_tx::bytes", "bulk_group"]);
-    if !form.flag("global") {
-        return Err(form.unsupported("tensors lie in global memory"));
-    }
-    let side = form.choice(&["shared::cluster", "shared::cta"]);
+    let spaces = spaces(&mut form);
     let cache = form.flag("L2");
     form.done()?;
     let operands = without_policy(d, &form, instruction, hinted)?;
-    let mut op = match (prefetch, completion, side) {
-        (true, None, None) if cache && !multicast => {
+    let mut op = match (prefetch, completion, spaces) {
+        (true, None, [Some("global"), None]) if cache && !multicast => {
             let [map] = operands else {
                 return Err(count(&form, operands));
             };
@@ -49,9 +46,11 @@ pub(super) fn decode<'a>(
             d.push(op);
             return Ok(());
         }
-        (false, Some("mbarrier::complete_tx::bytes"), Some(side))
-            if !cache && (side == "shared::cluster" || !multicast) =>
-        {
+        (
+            false,
+            Some("mbarrier::complete_tx::bytes"),
+            [Some(to @ ("shared::cluster" | "shared::cta")), Some("global")],
+        ) if !cache && (to == "shared::cluster" || !multicast) => {
             let (to, map, mbarrier, rest) = match operands {
                 [to, map, mbarrier, rest @ ..] => (to, map, mbarrier, rest),
                 _ => return Err(count(&form, operands)),
@@ -73,7 +72,7 @@ pub(super) fn decode<'a>(
             op.traffic = Traffic::CopyPastL1;
             op
         }
-        (false, Some("bulk_group"), Some("shared::cta")) if !cache && !multicast => {
+        (false, Some("bulk_group"), [Some("global"), Some("shared::cta")]) if !cache && !multicast => {
             let [map, from] = operands else {
                 return Err(count(&form, operands));
             };
