@@ -47,19 +47,23 @@ impl Form {
         [16, 128, 64, 32][self.swizzle]
     }
 
-    /// Where element `(mn, k)` of a matrix lies, for leading and stride offsets `LEADING` and
-    /// `STRIDE`: blocks of 8 spans, swizzled by their line.
+    /// Stride dimension byte offset: blocks follow each other.
+    fn stride(self) -> usize {
+        8 * self.span()
+    }
+
+    /// Where element `(mn, k)` of a matrix lies: blocks of 8 spans, swizzled by their line.
     fn place(self, trans: bool, mn: usize, k: usize) -> usize {
         let (size, span) = (self.size(), self.span());
-        let (along, across, step) = if trans { (mn, k, 0) } else { (k, mn, 0) };
-        let _ = step;
+        let (along, across) = if trans { (mn, k) } else { (k, mn) };
+        let stride = self.stride();
         let (outer_along, along) = (along * size / span, along * size % span);
         let (outer_across, across) = (across / 8, across % 8);
         // which offset leads in which direction: "Canonical Layouts" of the PTX ISA
         let (of_along, of_across) = match (trans, self.swizzle) {
-            (false, _) => (LEADING, STRIDE),
-            (true, 0) => (STRIDE, LEADING),
-            (true, _) => (LEADING, STRIDE),
+            (false, _) => (LEADING, stride),
+            (true, 0) => (stride, LEADING),
+            (true, _) => (LEADING, stride),
         };
         let at = across * span + along + outer_along * of_along + outer_across * of_across;
         let (line, chunk) = (at / 128, at / 16 % 8);
@@ -92,7 +96,7 @@ impl Form {
 
     fn descriptor(self, base: &str, into: &str) -> String {
         let low = LEADING / 16 << 16;
-        let high = STRIDE / 16 | self.swizzle << 30;
+        let high = self.stride() / 16 | self.swizzle << 30;
         format!(
             "mov.u32 %r1, {base};\nshr.u32 %r1, %r1, 4;\nand.b32 %r1, %r1, 16383;\n\
              or.b32 %r1, %r1, {low};\nmov.b64 {into}, {{%r1, %r2}};\n"
@@ -273,10 +277,9 @@ impl Form {
     }
 }
 
-const LEADING: usize = 8192;
-const STRIDE: usize = 1024;
+const LEADING: usize = 4608;
 /// Bytes of each matrix with all gaps.
-const IMAGE: usize = 40960;
+const IMAGE: usize = 16384;
 
 /// Half precision of an integer below 2048.
 fn half_bits(value: i32) -> u32 {
