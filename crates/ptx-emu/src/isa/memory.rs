@@ -8,7 +8,7 @@ use crate::decode::form::{Form, LoadError};
 use crate::decode::{Decoder, NARROW_ADDRESS, RELEASES};
 use crate::exec::access::{Kind, Place, Request, reach, reach_lane};
 use crate::exec::{Cx, Flow};
-use crate::isa::operands::no_type;
+use crate::isa::operands::{no_type, plain};
 use crate::lanes::{Lane, lanes_of};
 use crate::memory::bytes::Bytes;
 use crate::program::{Op, Traffic};
@@ -150,11 +150,8 @@ pub(crate) fn decode<'a>(
 
 /// That values of this type can be loaded and stored, so many at once.
 fn exists(form: &Form<'_>, ty: Type, vector: usize, place: Place) -> Result<(), LoadError> {
-    match ty {
-        Type::B8 | Type::B16 | Type::B32 | Type::B64 | Type::F32 | Type::F64 => {}
-        Type::U8 | Type::U16 | Type::U32 | Type::U64 => {}
-        Type::S8 | Type::S16 | Type::S32 | Type::S64 => {}
-        _ => return Err(no_type(form)),
+    if !plain(ty) {
+        return Err(no_type(form));
     }
     let fits = match (ty.bytes(), vector) {
         (_, 1 | 2) | (1 | 2 | 4, 4) => true,
@@ -220,7 +217,7 @@ pub(crate) fn without_policy<'o, 'a>(
     hinted: bool,
 ) -> Result<&'o [Operand<'a>], LoadError> {
     match instruction.operands.as_slice() {
-        [operands @ .., policy] if hinted => {
+        [operands @ .., policy] if hinted && !matches!(policy, Operand::Address { .. }) => {
             d.src(form, policy, Type::B64)?;
             Ok(operands)
         }
@@ -349,6 +346,12 @@ fn put<const N: usize, const E: usize>(cx: &mut Cx<'_>, op: &Op, data: &[[u8; N]
     }
 }
 
+/// As the number of bytes of a request.
+#[allow(clippy::cast_possible_truncation, reason = "32 at most")]
+const fn bytes_of<const N: usize>() -> u32 {
+    N as u32
+}
+
 struct Load<const N: usize, const E: usize>;
 
 impl<const N: usize, const E: usize> Handler for Load<N, E> {
@@ -363,7 +366,7 @@ impl<const N: usize, const E: usize> Handler for Load<N, E> {
             } else {
                 Kind::StrongRead
             },
-            bytes: N as u32,
+            bytes: const { bytes_of::<N>() },
             mask: cx.mask,
         };
         if let Some(reached) = reach::<L>(cx, op, request) {
@@ -422,7 +425,7 @@ impl<const N: usize, const E: usize> Handler for Store<N, E> {
             } else {
                 Kind::StrongWrite
             },
-            bytes: N as u32,
+            bytes: const { bytes_of::<N>() },
             mask: cx.mask,
         };
         if let Some(reached) = reach::<L>(cx, op, request) {
