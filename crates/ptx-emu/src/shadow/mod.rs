@@ -6,11 +6,13 @@
     reason = "the interpreter, which calls this module, is not in the tree yet"
 )]
 
+mod filled;
 mod global;
 mod marks;
 mod order;
 mod plane;
 mod present;
+mod proxy;
 mod shared;
 #[cfg(test)]
 mod tests;

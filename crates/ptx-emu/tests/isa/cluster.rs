@@ -171,7 +171,10 @@ fn rules_of_clusters() {
         }
     }
     let report = report.expect("some order shows it");
-    assert!(report.to_string().contains("block 1 of the cluster"), "{report}");
+    assert!(
+        report.to_string().contains("block 1 of the cluster"),
+        "{report}"
+    );
     // beyond the cluster, and beyond the block's memory
     wrong(
         "mapa.shared::cluster.u32 %r5, %r1, 2;\nld.shared::cluster.u32 %r9, [%r5];",
