@@ -204,6 +204,12 @@ pub(crate) struct Program {
 }
 
 impl Program {
+    /// Whether the asynchronous proxy may read shared memory.
+    pub(crate) fn reads_by_proxy(&self) -> bool {
+        let reads = |op: &Op| matches!(op.traffic, Traffic::CopyOut | Traffic::WarpGroup);
+        self.ops.iter().any(reads)
+    }
+
     /// Slots `list` to `list + n` of the operand lists.
     #[inline(always)]
     pub(crate) fn list(&self, op: &Op, n: usize) -> &[u32] {

@@ -102,6 +102,7 @@ impl Block {
         let warps = grid.warps_per_block();
         let bytes = u64::from(grid.shared_bytes);
         self.shadow.reset(bytes, warps, &mut self.order);
+        self.shadow.watch_proxy(grid.program.reads_by_proxy());
         self.barriers = Barriers::default();
         self.released = [[0; 32]; 16];
         self.fenced = false;

@@ -10,6 +10,7 @@ pub(crate) mod cluster;
 pub(crate) mod collect;
 mod constants;
 pub(crate) mod copies;
+pub(crate) mod fragment;
 pub(crate) mod launch;
 pub(crate) mod mbarrier;
 pub(crate) mod products;

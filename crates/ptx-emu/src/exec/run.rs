@@ -1,7 +1,8 @@
 //! The loop that runs a warp.
 
 use crate::device::Schedule;
-use crate::exec::warp::{Fragment, Outcome, State, same_frame};
+use crate::exec::fragment::same_frame;
+use crate::exec::warp::{Fragment, Outcome, State};
 use crate::exec::{Cx, Entry, Flow};
 
 /// Runs the warp of `cx` until all its lanes wait or have exited, or about `left` instructions,

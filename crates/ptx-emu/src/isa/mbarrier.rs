@@ -1,6 +1,7 @@
 //! `mbarrier` (PTX ISA 9.7.13.15).
 
 mod operate;
+mod wait;
 
 use crate::ast::{Instruction, Type};
 use crate::decode::form::{Form, LoadError};
@@ -8,7 +9,8 @@ use crate::decode::{Address, Decoder, NARROW_ADDRESS};
 use crate::exec::access::Place;
 use crate::isa::memory::place;
 use crate::program::Op;
-use operate::{Adjust, Arrive, ArriveCopies, End, Init, PendingCount, Wait};
+use operate::{Adjust, Arrive, ArriveCopies, End, Init, PendingCount};
+use wait::Wait;
 
 pub(crate) use operate::complete_tx;
 
@@ -58,7 +60,7 @@ pub(crate) fn decode<'a>(
         }
         Some("test_wait" | "try_wait") => {
             let test = if name == Some("test_wait") { TEST } else { 0 };
-            wait(d, form, instruction, test)
+            waiting(d, form, instruction, test)
         }
         Some(_) => {
             b64(&mut form)?;
@@ -211,7 +213,7 @@ fn arrive<'a>(
     Ok(())
 }
 
-fn wait<'a>(
+fn waiting<'a>(
     d: &mut Decoder<'_, 'a>,
     mut form: Form<'a>,
     instruction: &Instruction<'a>,

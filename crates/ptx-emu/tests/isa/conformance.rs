@@ -8,8 +8,10 @@ fn all() -> Vec<Case> {
     let families = [
         crate::atomic::cases,
         crate::barrier::cases,
+        crate::bulk::cases,
         crate::calls::cases,
         crate::carry::cases,
+        crate::cluster::cases,
         crate::compare::cases,
         crate::control::cases,
         crate::double::cases,
@@ -26,6 +28,7 @@ fn all() -> Vec<Case> {
         crate::special::cases,
         crate::variables::cases,
         crate::warp::cases,
+        crate::wgmma::cases,
     ];
     families.iter().flat_map(|cases| cases()).collect()
 }
