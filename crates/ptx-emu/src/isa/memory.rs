@@ -218,7 +218,10 @@ pub(crate) fn without_policy<'o, 'a>(
     hinted: bool,
 ) -> Result<&'o [Operand<'a>], LoadError> {
     match instruction.operands.as_slice() {
-        [operands @ .., policy] if hinted && !matches!(policy, Operand::Address { .. }) => {
+        [.., Operand::Address { .. }] if hinted => {
+            Err(form.operand("no cache policy", "one as the last operand"))
+        }
+        [operands @ .., policy] if hinted => {
             d.src(form, policy, Type::B64)?;
             Ok(operands)
         }

@@ -285,7 +285,7 @@ fn of(formats: &[Format], pair: bool) -> Vec<Case> {
 }
 
 /// All programs.
-pub fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     let mut all = of(&[F16, BF16], false);
     all.extend(of(&[F16, BF16], true));
     all

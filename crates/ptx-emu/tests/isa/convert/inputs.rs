@@ -6,7 +6,7 @@ use crate::values::{floats, integers, random};
 
 /// Bits of f32 or f64 around what other formats hold: halves between neighbours, limits of
 /// integers, and what lies next to them.
-pub fn between(format: Format) -> Vec<u64> {
+pub(crate) fn between(format: Format) -> Vec<u64> {
     let mut values = Vec::new();
     let mut around = |number: Number| {
         let bits = format.encode(number, Mode::Near, true);
@@ -48,7 +48,7 @@ pub fn between(format: Format) -> Vec<u64> {
 }
 
 /// Inputs of a type, as bits of a register of `register` bits: the upper ones are anything.
-pub fn inputs(kind: Kind, register: u32, all: bool) -> Vec<Vec<u64>> {
+pub(crate) fn inputs(kind: Kind, register: u32, all: bool) -> Vec<Vec<u64>> {
     let bits = kind.bits();
     let mut values = match kind {
         _ if bits == 8 => (0..256).collect(),

@@ -2,7 +2,7 @@
 
 mod forms;
 mod inputs;
-mod packed;
+pub(crate) mod packed;
 
 use ptx_emu::{Checks, Schedule, Simd};
 
@@ -314,7 +314,7 @@ fn exhaustive(from: Kind) -> bool {
 }
 
 /// All programs.
-pub fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     let mut all = of(|_, _| true);
     all.extend(packed::cases());
     all

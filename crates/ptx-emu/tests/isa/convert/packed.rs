@@ -283,7 +283,7 @@ fn operands() -> Vec<Case> {
     ]
 }
 
-pub fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     [pairs(), tf32(), bytes(), packs(), operands()]
         .into_iter()
         .flatten()
