@@ -258,8 +258,18 @@ impl Handler for WarpSync {
         if let Err(flow) = gather_groups(cx, op, &members) {
             return flow;
         }
-        let warp = cx.warp.index;
-        cx.block().order.warp_sync(warp);
+        let (warp, live, mut rest) = (cx.warp.index, cx.warp.live, cx.mask);
+        while rest != 0 {
+            // lanes that name the same members, one group after the other
+            let group = members[rest.trailing_zeros() as usize] & live;
+            rest &= !(group | 1 << rest.trailing_zeros());
+            let order = &mut cx.block().order;
+            if group == live {
+                order.warp_sync(warp);
+            } else {
+                order.lane_sync(warp, group);
+            }
+        }
         Flow::Next
     }
 }

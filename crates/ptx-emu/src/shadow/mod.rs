@@ -2,6 +2,7 @@
 
 mod filled;
 mod global;
+mod lanes;
 mod marks;
 mod order;
 mod plane;

@@ -4,8 +4,12 @@
 //! `known[w][u]` is the last stamp up to which warp `u`'s accesses are ordered before the present of warp `w`.
 //! The order is transitive: who synchronises passes on all that it knows.
 //!
-//! Granularity: the lanes of a warp synchronise together. If one lane arrives at an mbarrier, the accesses of
+//! Granularity: the lanes of a warp synchronise together, except by `bar.warp.sync` of a part of it. If one lane arrives at an mbarrier, the accesses of
 //! its whole warp count as released. This can hide a missing `bar.warp.sync` and never accuses an ordered program.
+
+use std::collections::BTreeMap;
+
+use super::lanes::LaneOrder;
 
 /// Accesses of each warp, up to a stamp, that a synchronisation object passes on.
 pub(crate) type Clock = [u32; 32];
@@ -36,6 +40,8 @@ pub(crate) struct Order {
     /// Warps that will not access anything any more.
     exited: u32,
     exhausted: bool,
+    /// Of warps parts of which were synchronised: the order of their lanes.
+    lanes: BTreeMap<u32, Box<LaneOrder>>,
 }
 
 impl Order {
@@ -49,6 +55,7 @@ impl Order {
             warps: 0,
             exited: 0,
             exhausted: false,
+            lanes: BTreeMap::new(),
         };
         order.next_block(warps);
         order
@@ -58,6 +65,7 @@ impl Order {
     pub(crate) fn next_block(&mut self, warps: u32) {
         self.warps = u32::MAX >> (32 - warps.clamp(1, 32));
         self.exited = 0;
+        self.lanes.clear();
         self.level();
     }
 
@@ -65,6 +73,7 @@ impl Order {
     pub(super) fn restart(&mut self) {
         self.stamp = 0;
         self.exhausted = false;
+        self.lanes.clear();
         self.level();
     }
 
@@ -116,6 +125,20 @@ impl Order {
         self.known[warp][warp] = self.stamp;
         self.refloor(warp);
         self.advance();
+    }
+
+    /// Synchronises some lanes of one warp with each other: `bar.warp.sync` of a part of it.
+    pub(crate) fn lane_sync(&mut self, warp: u32, members: u32) {
+        let lanes = self.lanes.entry(warp & 31);
+        lanes
+            .or_insert_with(|| Box::new(LaneOrder::new()))
+            .sync(members, self.stamp);
+        self.advance();
+    }
+
+    /// The order of the lanes of a warp, if parts of it were synchronised.
+    pub(super) fn lanes(&self, warp: u32) -> Option<&LaneOrder> {
+        self.lanes.get(&(warp & 31)).map(Box::as_ref)
     }
 
     /// Adds all that is ordered before the present of `warp`, and what it did itself, to a clock.

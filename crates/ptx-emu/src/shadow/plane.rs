@@ -192,6 +192,11 @@ impl Plane {
     /// The conflict of the present access by the lanes of `tag` with the last write of one cell.
     pub(super) fn write_conflict(&self, at: usize, tag: u32, now: &Present) -> Findings {
         let (key, name) = (*self.write.get(at)?, *self.name.get(at)?);
+        let lane = (key & MANY == 0).then_some(name >> 5 & 31);
+        let own = name & 31 == now.owner && key & PENDING == 0;
+        if own && now.is_ordered_by_lane(key, lane, tag) {
+            return None;
+        }
         now.clashes_with_write(key, name, tag).then(|| Conflict {
             kind: if key & PENDING == 0 {
                 RaceKind::ReadAfterWrite
@@ -201,7 +206,7 @@ impl Plane {
             offset: at as u64,
             lane: tag & 31,
             other_warp: name & 31,
-            other_lane: (key & MANY == 0).then_some(name >> 5 & 31),
+            other_lane: lane,
             other_instruction: Some(name >> INSTRUCTION_SHIFT),
         })
     }
@@ -225,7 +230,10 @@ impl Plane {
                 continue;
             }
             if other != now.warp || self.own_reads_clash(first, cells, now) {
-                return self.first_read_conflict(first, cells, other, now);
+                let found = self.first_read_conflict(first, cells, other, now);
+                if found.is_some() {
+                    return found;
+                }
             }
         }
         None
@@ -269,12 +277,16 @@ impl Plane {
     /// The conflict of the present write by the lanes of `tag` with the last read of one cell by one warp.
     fn read_conflict(&self, at: usize, other: usize, tag: u32, now: &Present) -> Findings {
         let key = *self.reads.get(other * self.stride + at)?;
+        let lane = (key & MANY == 0).then_some(key & 31);
+        if other == now.warp && now.is_ordered_by_lane(key, lane, tag) {
+            return None;
+        }
         now.clashes_with_read(key, other, tag).then(|| Conflict {
             kind: RaceKind::WriteAfterRead,
             offset: at as u64,
             lane: tag & 31,
             other_warp: u32::try_from(other).unwrap_or(u32::MAX),
-            other_lane: (key & MANY == 0).then_some(key & 31),
+            other_lane: lane,
             other_instruction: None,
         })
     }

@@ -6,6 +6,7 @@
 )]
 
 use super::Who;
+use super::lanes::LaneOrder;
 use super::order::{KEY_SHIFT, Order};
 use crate::access::MANY;
 
@@ -38,6 +39,8 @@ pub(super) struct Present<'a> {
     /// Flags of writes that it does not conflict with.
     pub forgive: u32,
     pub instruction: u32,
+    /// The order of the lanes of its warp, if parts of it were synchronised.
+    pub lanes: Option<&'a LaneOrder>,
 }
 
 impl<'a> Present<'a> {
@@ -53,6 +56,7 @@ impl<'a> Present<'a> {
             level: order.level,
             forgive,
             instruction: who.instruction,
+            lanes: order.lanes(who.warp),
         }
     }
 
@@ -77,5 +81,13 @@ impl<'a> Present<'a> {
         let late = key >> KEY_SHIFT > self.known[other & 31];
         let same_thread = (other == self.warp) & ((key & LOW) == tag) & (tag & MANY == 0);
         late & !same_thread
+    }
+
+    /// Whether a synchronisation of part of the warp orders an access of the same warp before the
+    /// present one by the lanes of `tag`. `other`: the lane, if it was one.
+    pub(super) fn is_ordered_by_lane(&self, key: u32, other: Option<u32>, tag: u32) -> bool {
+        let stamp = key >> KEY_SHIFT;
+        self.lanes
+            .is_some_and(|lanes| lanes.orders(tag & 31, other, stamp))
     }
 }

@@ -21,12 +21,6 @@ pub(crate) struct Gpu {
     pub(crate) capability: (i32, i32),
 }
 
-/// An argument of a kernel.
-pub(crate) enum Value<'b> {
-    /// A buffer: copied there before the launch, and back after it.
-    Buffer(&'b mut Vec<u8>),
-}
-
 /// Calls a function of the driver; an error with its name and the driver's own words.
 macro_rules! call {
     ($gpu:expr, $name:literal, $type:ty, $($arg:expr),*) => {{
@@ -125,7 +119,7 @@ impl Gpu {
         ptx: &str,
         kernel: &str,
         launch: &ptx_emu::Launch,
-        arguments: &mut [Value<'_>],
+        buffers: &mut [&mut Vec<u8>],
     ) -> Result<(), String> {
         let driver = &self.driver;
         // Tests run on several threads; each needs the context.
@@ -182,28 +176,24 @@ impl Gpu {
             );
         }
         let mut cells: Vec<Vec<u8>> = Vec::new();
-        for argument in arguments.iter() {
-            cells.push(match argument {
-                Value::Buffer(bytes) => {
-                    let mut address: Pointer = 0;
-                    call!(
-                        driver,
-                        "cuMemAlloc_v2",
-                        unsafe extern "C" fn(*mut Pointer, usize) -> c_int,
-                        &raw mut address,
-                        bytes.len().max(1)
-                    );
-                    call!(
-                        driver,
-                        "cuMemcpyHtoD_v2",
-                        unsafe extern "C" fn(Pointer, *const c_void, usize) -> c_int,
-                        address,
-                        bytes.as_ptr().cast(),
-                        bytes.len()
-                    );
-                    address.to_le_bytes().to_vec()
-                }
-            });
+        for bytes in buffers.iter() {
+            let mut address: Pointer = 0;
+            call!(
+                driver,
+                "cuMemAlloc_v2",
+                unsafe extern "C" fn(*mut Pointer, usize) -> c_int,
+                &raw mut address,
+                bytes.len().max(1)
+            );
+            call!(
+                driver,
+                "cuMemcpyHtoD_v2",
+                unsafe extern "C" fn(Pointer, *const c_void, usize) -> c_int,
+                address,
+                bytes.as_ptr().cast(),
+                bytes.len()
+            );
+            cells.push(address.to_le_bytes().to_vec());
         }
         let mut pointers: Vec<*mut c_void> =
             cells.iter_mut().map(|c| c.as_mut_ptr().cast()).collect();
@@ -238,25 +228,22 @@ impl Gpu {
             std::ptr::null_mut()
         );
         call!(driver, "cuCtxSynchronize", unsafe extern "C" fn() -> c_int,);
-        for (argument, cell) in arguments.iter_mut().zip(&cells) {
-            if let Value::Buffer(bytes) = argument {
-                let address =
-                    Pointer::from_le_bytes(cell[..8].try_into().map_err(|_| "an address")?);
-                call!(
-                    driver,
-                    "cuMemcpyDtoH_v2",
-                    unsafe extern "C" fn(*mut c_void, Pointer, usize) -> c_int,
-                    bytes.as_mut_ptr().cast(),
-                    address,
-                    bytes.len()
-                );
-                call!(
-                    driver,
-                    "cuMemFree_v2",
-                    unsafe extern "C" fn(Pointer) -> c_int,
-                    address
-                );
-            }
+        for (bytes, cell) in buffers.iter_mut().zip(&cells) {
+            let address = Pointer::from_le_bytes(cell[..8].try_into().map_err(|_| "an address")?);
+            call!(
+                driver,
+                "cuMemcpyDtoH_v2",
+                unsafe extern "C" fn(*mut c_void, Pointer, usize) -> c_int,
+                bytes.as_mut_ptr().cast(),
+                address,
+                bytes.len()
+            );
+            call!(
+                driver,
+                "cuMemFree_v2",
+                unsafe extern "C" fn(Pointer) -> c_int,
+                address
+            );
         }
         call!(
             driver,
