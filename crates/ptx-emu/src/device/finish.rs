@@ -96,7 +96,11 @@ fn instructions(all: &mut Counters, op: &Op, tally: &OpTally) {
         Class::Special => all.special_operations += tally.lanes * flops.max(1),
         Class::Matrix => {
             if let Some(matrix) = op.matrix {
-                let together = if op.traffic == Traffic::WarpGroup { 4 } else { 1 };
+                let together = if op.traffic == Traffic::WarpGroup {
+                    4
+                } else {
+                    1
+                };
                 all.matrix_operations[matrix] += tally.warps / together;
                 all.matrix_flops[matrix] += flops * tally.warps;
             }

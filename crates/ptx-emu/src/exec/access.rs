@@ -314,13 +314,23 @@ fn check(cx: &mut Cx<'_>, op: &Op, request: Request, reached: Reached) {
                     }
                     Kind::Copy => shadow.async_write(offset, pattern, who, order),
                 };
+                if request.kind.writes() {
+                    shadow.through_proxy(offset, pattern, true);
+                }
             }
             let watched = block.watched.clone();
             let from = offset.wrapping_add_signed(i64::from(pattern.low));
             let to = offset.wrapping_add_signed(i64::from(pattern.high));
             let special = from < u64::from(watched.end) && to > u64::from(watched.start);
+            let early = match request.kind {
+                Kind::Peek if checks.races && own => block.shadow.early_for_proxy(offset, pattern),
+                _ => None,
+            };
             if unset.is_some() || found.is_some() {
                 explain::shared(cx, op, request, unset, found);
+            }
+            if let Some((offset, writer)) = early {
+                watch::early(cx, op, request.mask, offset, writer);
             }
             if special && !matches!(request.kind, Kind::Init | Kind::Sync) {
                 watch::special(cx, op, request, reached);

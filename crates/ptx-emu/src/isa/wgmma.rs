@@ -183,9 +183,7 @@ fn handler(
     Some(match (types, k, in_registers) {
         ([F32, HALF, HALF], "16", true) => (d.op::<Mma<F16, false, true>>(), MatrixType::F16AccF32),
         ([F32, HALF, HALF], "16", _) => (d.op::<Mma<F16, false, false>>(), MatrixType::F16AccF32),
-        ([HALF, HALF, HALF], "16", true) => {
-            (d.op::<Mma<F16, true, true>>(), MatrixType::F16AccF16)
-        }
+        ([HALF, HALF, HALF], "16", true) => (d.op::<Mma<F16, true, true>>(), MatrixType::F16AccF16),
         ([HALF, HALF, HALF], "16", _) => (d.op::<Mma<F16, true, false>>(), MatrixType::F16AccF16),
         ([F32, BF16, BF16], "16", true) => (d.op::<Mma<Bf16, false, true>>(), MatrixType::Bf16),
         ([F32, BF16, BF16], "16", _) => (d.op::<Mma<Bf16, false, false>>(), MatrixType::Bf16),
@@ -220,7 +218,8 @@ impl<F: Format, const HALF: bool, const REGISTERS: bool> Handler for Mma<F, HALF
         let a: Columns = match a_bits {
             Some(bits) => operands::a(op, bits).gather_a::<L, F>(cx.warp.index % 4, read),
             None => {
-                let registers = [0, 1, 2, 3].map(|i| &cx.warp.regs.slots[list[count + i] as usize].0);
+                let registers =
+                    [0, 1, 2, 3].map(|i| &cx.warp.regs.slots[list[count + i] as usize].0);
                 a_from_registers::<F>(registers, op.aux & NEGATE_A != 0)
             }
         };

@@ -42,7 +42,7 @@ fn of_threads(name: &str, body: &str, expected: impl Fn(u32, u32) -> u32) -> Cas
     program(name, text(body), launch(), vec![], words(all))
 }
 
-pub fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     vec![
         of_threads(
             "read from the other block",
@@ -171,7 +171,10 @@ fn rules_of_clusters() {
         }
     }
     let report = report.expect("some order shows it");
-    assert!(report.to_string().contains("block 1 of the cluster"), "{report}");
+    assert!(
+        report.to_string().contains("block 1 of the cluster"),
+        "{report}"
+    );
     // beyond the cluster, and beyond the block's memory
     wrong(
         "mapa.shared::cluster.u32 %r5, %r1, 2;\nld.shared::cluster.u32 %r9, [%r5];",

@@ -49,7 +49,10 @@ pub(super) fn decode<'a>(
         (
             false,
             Some("mbarrier::complete_tx::bytes"),
-            [Some(to @ ("shared::cluster" | "shared::cta")), Some("global")],
+            [
+                Some(to @ ("shared::cluster" | "shared::cta")),
+                Some("global"),
+            ],
         ) if !cache && (to == "shared::cluster" || !multicast) => {
             let (to, map, mbarrier, rest) = match operands {
                 [to, map, mbarrier, rest @ ..] => (to, map, mbarrier, rest),
@@ -72,7 +75,9 @@ pub(super) fn decode<'a>(
             op.traffic = Traffic::CopyPastL1;
             op
         }
-        (false, Some("bulk_group"), [Some("global"), Some("shared::cta")]) if !cache && !multicast => {
+        (false, Some("bulk_group"), [Some("global"), Some("shared::cta")])
+            if !cache && !multicast =>
+        {
             let [map, from] = operands else {
                 return Err(count(&form, operands));
             };
@@ -124,11 +129,7 @@ fn tile(cx: &mut Cx<'_>, op: &Op, list: &[u32], lane: usize) -> Option<(TensorMa
     let bytes = bytes.first_chunk::<128>()?;
     let problem = match TensorMap::decode(bytes) {
         Ok(map) if map.rank() == op.c as usize => return Some((map, start)),
-        Ok(map) => format!(
-            "it has {} dimensions, the instruction {}",
-            map.rank(),
-            op.c
-        ),
+        Ok(map) => format!("it has {} dimensions, the instruction {}", map.rank(), op.c),
         Err(error) => error.to_string(),
     };
     let kind = ViolationKind::TensorMap {
@@ -250,7 +251,13 @@ fn store_lane(cx: &mut Cx<'_>, op: &Op, lane: usize) {
     let mut data = vec![0; unit.bytes as usize];
     cx.view(reached.memory).copy_to(reached.offset, &mut data);
     let at = u32::try_from(from & ((1 << window::RANK_SHIFT) - 1)).unwrap_or(0);
-    check_source(cx, op, unit, (reached.memory, reached.offset), (&map, start, at));
+    check_source(
+        cx,
+        op,
+        unit,
+        (reached.memory, reached.offset),
+        (&map, start, at),
+    );
     let mut row_bytes = vec![0; map.row_bytes() as usize];
     for row in map.rows(start) {
         if row.inside.is_empty() {

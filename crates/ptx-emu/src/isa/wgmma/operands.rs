@@ -44,7 +44,12 @@ pub(super) fn read(cx: &Cx<'_>, address: u32) -> [u8; 16] {
 
 /// The checks at the start of a product.
 #[inline(never)]
-pub(super) fn begin<L: Level, F: Format>(cx: &mut Cx<'_>, op: &Op, a_bits: Option<u64>, b_bits: u64) {
+pub(super) fn begin<L: Level, F: Format>(
+    cx: &mut Cx<'_>,
+    op: &Op,
+    a_bits: Option<u64>,
+    b_bits: u64,
+) {
     if let Some(bits) = a_bits {
         let own = cx.warp.index % 4;
         touch::<L>(cx, op, 0, Kind::Peek, a(op, bits).chunks_of_a::<F>(own));
@@ -61,7 +66,10 @@ pub(super) fn end<L: Level>(cx: &mut Cx<'_>, commits: u32) {
     let seen = cx.block().products[group].seen;
     let products = std::mem::take(&mut cx.warp.products);
     if commits > seen {
-        for product in products.iter().filter(|p| (seen..commits).contains(&p.group)) {
+        for product in products
+            .iter()
+            .filter(|p| (seen..commits).contains(&p.group))
+        {
             let op = &cx.grid.program.ops[product.op as usize];
             match op.matrix {
                 Some(MatrixType::Tf32) => again::<L, Tf32>(cx, op, product.a, product.b),

@@ -1,126 +1,14 @@
 //! Tensor copies. Expected bytes are worked out element by element.
 
+mod shape;
+
+use shape::Shape;
+
 use crate::faults::{kinds, refuses};
 use ptx_emu::{
     Arg, Checks, Device, DeviceSpec, ElementType, Fill, Launch, Module, Report, Schedule, Swizzle,
-    TensorMap, TensorMapError, TensorMapSpec,
+    TensorMapError,
 };
-
-/// A tensor with its box.
-#[derive(Clone, Debug)]
-struct Shape {
-    element: ElementType,
-    dims: Vec<u64>,
-    boxes: Vec<u32>,
-    steps: Vec<u32>,
-    swizzle: Swizzle,
-    fill: Fill,
-}
-
-impl Shape {
-    fn new(dims: &[u64], boxes: &[u32]) -> Self {
-        Self {
-            element: ElementType::U32,
-            dims: dims.to_vec(),
-            boxes: boxes.to_vec(),
-            steps: vec![1; dims.len()],
-            swizzle: Swizzle::None,
-            fill: Fill::Zero,
-        }
-    }
-
-    fn size(&self) -> u64 {
-        match self.element {
-            ElementType::U8 => 1,
-            ElementType::U16 | ElementType::F16 | ElementType::Bf16 => 2,
-            ElementType::U32 | ElementType::F32 => 4,
-            _ => 8,
-        }
-    }
-
-    /// Bytes from one index to the next; each dimension is padded to a multiple of 16.
-    fn strides(&self) -> Vec<u64> {
-        let mut strides = vec![self.size()];
-        for n in &self.dims {
-            let last = *strides.last().unwrap();
-            strides.push((last * n).next_multiple_of(16) + 16);
-        }
-        strides
-    }
-
-    fn bytes(&self) -> u64 {
-        *self.strides().last().unwrap()
-    }
-
-    fn map(&self, address: u64) -> Result<TensorMap, TensorMapError> {
-        let rank = self.dims.len();
-        TensorMap::new(&TensorMapSpec {
-            element: self.element,
-            address,
-            dims: &self.dims,
-            strides: &self.strides()[1..rank],
-            box_dims: &self.boxes,
-            element_strides: &self.steps,
-            swizzle: self.swizzle,
-            fill: self.fill,
-        })
-    }
-
-    fn counts(&self) -> Vec<u32> {
-        let steps = self.boxes.iter().zip(&self.steps).enumerate();
-        steps
-            .map(|(dim, (n, step))| if dim == 0 { *n } else { n.div_ceil(*step) })
-            .collect()
-    }
-
-    /// Bytes of the box in shared memory.
-    fn box_bytes(&self) -> usize {
-        let elements: u32 = self.counts().iter().product();
-        elements as usize * self.size() as usize
-    }
-
-    /// Calls `visit` with the place in shared memory and the offset in the tensor of every element
-    /// of the box at `start`; no offset for those outside.
-    fn elements(&self, start: &[i32], mut visit: impl FnMut(usize, Option<usize>)) {
-        let counts = self.counts();
-        let total: u32 = counts.iter().product();
-        let size = self.size() as usize;
-        for index in 0..total {
-            let (mut rest, mut offset) = (index, Some(0));
-            for dim in 0..counts.len() {
-                let step = if dim == 0 { 1 } else { self.steps[dim] };
-                let at = i64::from(start[dim]) + i64::from(rest % counts[dim] * step);
-                rest /= counts[dim];
-                let inside = u64::try_from(at).ok().filter(|at| *at < self.dims[dim]);
-                offset = offset
-                    .zip(inside)
-                    .map(|(sum, at)| sum + at * self.strides()[dim]);
-            }
-            let linear = index as usize * size;
-            visit(self.swizzled(linear), offset.map(|at| at as usize));
-        }
-    }
-
-    /// "Swizzling Modes" of the PTX ISA.
-    fn swizzled(&self, at: usize) -> usize {
-        let chunks = match self.swizzle {
-            Swizzle::None => 1,
-            Swizzle::B32 => 2,
-            Swizzle::B64 => 4,
-            Swizzle::B128 => 8,
-        };
-        let (line, chunk, byte) = (at / 128, at / 16 % 8, at % 16);
-        128 * line + 16 * (chunk ^ line % chunks) + byte
-    }
-
-    fn fill_bytes(&self) -> Vec<u8> {
-        match (self.fill, self.element) {
-            (Fill::Nan, ElementType::F32) => 0x7fff_ffff_u32.to_le_bytes().to_vec(),
-            (Fill::Nan, _) => vec![0xff, 0x7f],
-            _ => vec![0; self.size() as usize],
-        }
-    }
-}
 
 /// A kernel that loads the box at `start` into `s` and stores that to the output, or the other way
 /// round.
@@ -158,7 +46,9 @@ fn text(shape: &Shape, start: &[i32], store: bool, body: Option<&str>) -> String
              {next}"
         )
     };
-    let body = body.map_or(default, |body| body.replace("COPY", &copy).replace("WAIT", wait));
+    let body = body.map_or(default, |body| {
+        body.replace("COPY", &copy).replace("WAIT", wait)
+    });
     format!(
         ".version 8.6\n.target sm_90a\n.address_size 64\n.visible .entry t(\n\
          .param .u64 p0,\n.param .align 64 .b8 m[128])\n{{\n\
@@ -190,13 +80,17 @@ fn run(
     });
     let map = shape.map(buffers[0].address()).unwrap().encode();
     let args = [Arg::in_out(&buffers[1]), Arg::bytes(&map)];
-    let report = device.launch(&module, "t", &Launch::linear(1, 32), &args).unwrap();
+    let report = device
+        .launch(&module, "t", &Launch::linear(1, 32), &args)
+        .unwrap();
     let [tensor, other] = buffers.map(|buffer| device.read(&buffer).unwrap());
     (report, tensor, other)
 }
 
 fn noise(count: usize) -> Vec<u8> {
-    (0..count).map(|i| (i * 7919 + i / 256 * 31 + 1) as u8).collect()
+    (0..count)
+        .map(|i| (i * 7919 + i / 256 * 31 + 1) as u8)
+        .collect()
 }
 
 fn shapes() -> Vec<(Shape, Vec<i32>)> {
@@ -211,7 +105,10 @@ fn shapes() -> Vec<(Shape, Vec<i32>)> {
         (plain(&[40, 30], &[8, 16]), vec![-2, -3]),
         (plain(&[12, 6, 5], &[8, 4, 3]), vec![6, 3, -1]),
         (plain(&[8, 5, 4, 3], &[4, 3, 2, 2]), vec![1, 3, 1, 2]),
-        (plain(&[8, 5, 4, 3, 3], &[4, 3, 2, 2, 2]), vec![-1, 1, 3, 1, 0]),
+        (
+            plain(&[8, 5, 4, 3, 3], &[4, 3, 2, 2, 2]),
+            vec![-1, 1, 3, 1, 0],
+        ),
         (
             Shape {
                 steps: vec![1, 2, 3],
@@ -335,9 +232,20 @@ fn rules_of_tensor_copies() {
     ] {
         check(&format!("{map}@%p0 COPY"), &[expected]);
     }
-    check("ld.global.u32 %r5, [%x0];\n@%p0 COPY\n@%p0 ld.shared.u32 %r6, [s+508];", &["CopyNotAwaited"]);
-    check("@%p0 COPY\n@%p0 ld.shared.u32 %r6, [s+512];", &["Uninitialised"]);
-    let ptx = text(&shape, &[4, 5], false, Some(&format!("{expect}@%p0 COPY\nWAIT")));
+    check(
+        "ld.global.u32 %r5, [%x0];\n@%p0 COPY\n@%p0 ld.shared.u32 %r6, [s+508];",
+        &["CopyNotAwaited"],
+    );
+    check(
+        "@%p0 COPY\n@%p0 ld.shared.u32 %r6, [s+512];",
+        &["Uninitialised"],
+    );
+    let ptx = text(
+        &shape,
+        &[4, 5],
+        false,
+        Some(&format!("{expect}@%p0 COPY\nWAIT")),
+    );
     for (from, to, expected) in [
         ("[s], [%x4", "[s+64], [%x4", "Misaligned"),
         ("[s], [%x4", "[s+16256], [%x4", "OutOfBounds"),
@@ -365,7 +273,10 @@ fn rules_of_tensor_copies() {
 fn maps_that_cannot_be() {
     let good = Shape::new(&[40, 30], &[8, 16]);
     assert!(good.map(0x1000).is_ok());
-    assert!(matches!(good.map(0x1008), Err(TensorMapError::Address { .. })));
+    assert!(matches!(
+        good.map(0x1008),
+        Err(TensorMapError::Address { .. })
+    ));
     let narrow = Shape::new(&[40, 30], &[3, 16]);
     assert!(matches!(narrow.map(0), Err(TensorMapError::Width { .. })));
     let wide = Shape::new(&[40, 30], &[300, 16]);
@@ -379,7 +290,9 @@ fn forms_that_do_not_exist() {
         format!("cp.async.bulk.tensor.{load} [s], [%x1, {{%r1}}], [s]"),
         format!("cp.async.bulk.tensor.2d.{load} [s], [%x1, {{%r1}}], [s]"),
         format!("cp.async.bulk.tensor.1d.{load} [s], [%x1], [s]"),
-        format!("cp.async.bulk.tensor.3d.im2col.{load} [s], [%x1, {{%r1, %r1, %r1}}], [s], {{%h1}}"),
+        format!(
+            "cp.async.bulk.tensor.3d.im2col.{load} [s], [%x1, {{%r1, %r1, %r1}}], [s], {{%h1}}"
+        ),
         format!("cp.async.bulk.tensor.2d.tile::gather4.{load} [s], [%x1, {{%r1, %r1}}], [s]"),
         format!("cp.async.bulk.tensor.1d.{load}.multicast::cluster [s], [%x1, {{%r1}}], [s]"),
         "cp.async.bulk.tensor.1d.global.shared::cta.mbarrier::complete_tx::bytes \

@@ -1,13 +1,14 @@
 //! `wgmma`: small integers, whose products are exact in every format.
 
+mod rules;
+
 use std::fmt::Write as _;
 
 use crate::case::{Case, check, module, program};
-use crate::faults::{kinds, refuses};
-use ptx_emu::{Arg, Device, DeviceSpec, Launch, MatrixType, Module, Report, Schedule};
+use ptx_emu::Launch;
 
 #[derive(Clone, Copy, Debug)]
-struct Form {
+pub(crate) struct Form {
     /// `f16`, `bf16` or `tf32`.
     input: &'static str,
     /// Half-precision accumulators.
@@ -22,7 +23,7 @@ struct Form {
     accumulate: bool,
 }
 
-const PLAIN: Form = Form {
+pub(crate) const PLAIN: Form = Form {
     input: "bf16",
     half: false,
     n: 16,
@@ -47,19 +48,23 @@ impl Form {
         [16, 128, 64, 32][self.swizzle]
     }
 
-    /// Where element `(mn, k)` of a matrix lies, for leading and stride offsets `LEADING` and
-    /// `STRIDE`: blocks of 8 spans, swizzled by their line.
+    /// Stride dimension byte offset: blocks follow each other.
+    fn stride(self) -> usize {
+        8 * self.span()
+    }
+
+    /// Where element `(mn, k)` of a matrix lies: blocks of 8 spans, swizzled by their line.
     fn place(self, trans: bool, mn: usize, k: usize) -> usize {
         let (size, span) = (self.size(), self.span());
-        let (along, across, step) = if trans { (mn, k, 0) } else { (k, mn, 0) };
-        let _ = step;
+        let (along, across) = if trans { (mn, k) } else { (k, mn) };
+        let stride = self.stride();
         let (outer_along, along) = (along * size / span, along * size % span);
         let (outer_across, across) = (across / 8, across % 8);
         // which offset leads in which direction: "Canonical Layouts" of the PTX ISA
         let (of_along, of_across) = match (trans, self.swizzle) {
-            (false, _) => (LEADING, STRIDE),
-            (true, 0) => (STRIDE, LEADING),
-            (true, _) => (LEADING, STRIDE),
+            (false, _) => (LEADING, stride),
+            (true, 0) => (stride, LEADING),
+            (true, _) => (LEADING, stride),
         };
         let at = across * span + along + outer_along * of_along + outer_across * of_across;
         let (line, chunk) = (at / 128, at / 16 % 8);
@@ -92,12 +97,16 @@ impl Form {
 
     fn descriptor(self, base: &str, into: &str) -> String {
         let low = LEADING / 16 << 16;
-        let high = STRIDE / 16 | self.swizzle << 30;
+        let high = self.stride() / 16 | self.swizzle << 30;
         format!(
             "mov.u32 %r1, {base};\nshr.u32 %r1, %r1, 4;\nand.b32 %r1, %r1, 16383;\n\
              or.b32 %r1, %r1, {low};\nmov.b64 {into}, {{%r1, %r2}};\n"
         )
-        .replacen("mov.u32 %r1", &format!("mov.u32 %r2, {high};\nmov.u32 %r1"), 1)
+        .replacen(
+            "mov.u32 %r1",
+            &format!("mov.u32 %r2, {high};\nmov.u32 %r1"),
+            1,
+        )
     }
 
     fn count(self) -> usize {
@@ -165,7 +174,7 @@ impl Form {
 
     /// One product by 128 threads; each stores its registers. `before` the fence, `after` the
     /// product.
-    fn text(self, before: &str, after: &str) -> String {
+    pub(crate) fn text(self, before: &str, after: &str) -> String {
         let mut text = format!(
             ".reg .b32 %r<20>;\n.reg .b32 %d<128>;\n.reg .b32 %a<4>;\n.reg .b64 %x<10>;\n\
              .reg .pred %p<8>;\n.shared .align 1024 .b8 sa[{IMAGE}];\n\
@@ -229,12 +238,16 @@ impl Form {
             };
             // without accumulation the old values must not count
             let bits = if self.accumulate { bits } else { 0x7fff_7fff };
-            writeln!(text, "setp.eq.u32 %p2, %r9, {t};\n@%p2 mov.b32 %d{i}, {bits};").unwrap();
+            writeln!(
+                text,
+                "setp.eq.u32 %p2, %r9, {t};\n@%p2 mov.b32 %d{i}, {bits};"
+            )
+            .unwrap();
         }
         text
     }
 
-    fn inputs(self) -> Vec<Vec<u8>> {
+    pub(crate) fn inputs(self) -> Vec<Vec<u8>> {
         let a = self.image(self.trans[0], 64, Self::a);
         let mut b = self.image(self.trans[1], self.n, Self::b);
         for thread in 0..128 {
@@ -273,10 +286,9 @@ impl Form {
     }
 }
 
-const LEADING: usize = 8192;
-const STRIDE: usize = 1024;
+const LEADING: usize = 4608;
 /// Bytes of each matrix with all gaps.
-const IMAGE: usize = 40960;
+const IMAGE: usize = 16384;
 
 /// Half precision of an integer below 2048.
 fn half_bits(value: i32) -> u32 {
@@ -287,7 +299,7 @@ fn half_bits(value: i32) -> u32 {
     (single >> 16 & 0x8000) | ((single >> 23 & 0xff) - 112) << 10 | single >> 13 & 0x3ff
 }
 
-pub fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     let mut forms = Vec::new();
     for swizzle in 0..4 {
         for trans in [[false; 2], [true, false], [false, true]] {
@@ -315,7 +327,12 @@ pub fn cases() -> Vec<Case> {
             ..PLAIN
         });
     }
-    for (input, half) in [("f16", false), ("f16", true), ("bf16", false), ("tf32", false)] {
+    for (input, half) in [
+        ("f16", false),
+        ("f16", true),
+        ("bf16", false),
+        ("tf32", false),
+    ] {
         let form = Form {
             input,
             half,
@@ -343,100 +360,4 @@ pub fn cases() -> Vec<Case> {
 #[test]
 fn products_of_four_warps() {
     check(&cases());
-}
-
-fn run(ptx: &str, threads: u32, schedule: Schedule) -> Report {
-    let module = Module::parse(ptx).unwrap_or_else(|error| panic!("{error}\n{ptx}"));
-    let mut device = Device::new(DeviceSpec::h200());
-    device.set_schedule(schedule);
-    device.set_budget(100_000);
-    let mut args = Vec::new();
-    let blank = vec![0; 65536];
-    for bytes in [vec![blank], PLAIN.inputs()].concat() {
-        let buffer = device.alloc(bytes.len() as u64).unwrap();
-        device.write(&buffer, &bytes).unwrap();
-        args.push(Arg::in_out(&buffer));
-    }
-    device.launch(&module, "t", &Launch::linear(1, threads), &args).unwrap()
-}
-
-fn finds(ptx: &str, expected: &[&str]) {
-    for schedule in crate::case::SCHEDULES {
-        let report = run(ptx, 128, schedule);
-        assert_eq!(kinds(&report), expected, "with {schedule:?}: {report}");
-    }
-}
-
-#[test]
-fn products_are_counted() {
-    let counters = run(&PLAIN.text("", ""), 128, Schedule::Forward).counters;
-    assert_eq!(counters.matrix_operations[MatrixType::Bf16], 1);
-    assert_eq!(counters.matrix_flops[MatrixType::Bf16], 2 * 64 * 16 * 16);
-}
-
-#[test]
-fn rules_of_operands() {
-    finds(&PLAIN.text("", ""), &[]);
-    // the barrier before
-    let early = PLAIN.text("", "").replace("bar.sync 0;\n", "");
-    for schedule in crate::case::SCHEDULES {
-        let found = kinds(&run(&early, 128, schedule));
-        let known = ["SharedRace", "Uninitialised"];
-        assert!(!found.is_empty() && found.iter().all(|k| known.contains(&k.as_str())), "{found:?}");
-    }
-    // matrices are overwritten before the wait, by a thread of the first warp
-    let write = "setp.eq.u32 %p3, %r0, 0;\n@%p3 st.shared.u32 [sb], 0;\n";
-    let over = PLAIN.text("", write);
-    for schedule in crate::case::SCHEDULES {
-        let found = kinds(&run(&over, 128, schedule));
-        assert!(found.contains(&"SharedRace".to_owned()), "{found:?}");
-    }
-    // a warp that has waited may write what others of the group still multiply: they all have begun
-    let after = PLAIN
-        .text("", "")
-        .replace("wait_group.sync.aligned 0;\n", &format!("wait_group.sync.aligned 0;\n{write}"));
-    finds(&after, &[]);
-    // one group of two is not waited for
-    let second = PLAIN.text("", "").replace("wait_group.sync.aligned 0;\n", &format!("wait_group.sync.aligned 1;\n{write}"));
-    for schedule in crate::case::SCHEDULES {
-        let found = run(&second, 128, schedule);
-        // nobody ever waits: what is read last is not known
-        assert!(found.violations.len() <= 1, "{found}");
-    }
-    // beyond shared memory
-    let beyond = PLAIN.text("mov.b64 %x4, -1;\n", "");
-    finds(&beyond, &["OutOfBounds"]);
-    // three warps do not make a group
-    let alone = PLAIN.text("setp.lt.u32 %p3, %r0, 32;\n@%p3 bra E;\n", "").replace("\nret;", "\nE: ret;");
-    assert!(run(&alone, 128, Schedule::Forward).is_clean());
-    // lanes are missing
-    let part = PLAIN.text("setp.eq.u32 %p3, %r0, 5;\n@%p3 bra E;\n", "").replace("\nret;", "\nE: ret;");
-    let found = kinds(&run(&part, 128, Schedule::Forward));
-    assert!(found.contains(&"InactiveLanes".to_owned()), "{found:?}");
-}
-
-#[test]
-fn forms_that_do_not_exist() {
-    let d = "{%r0, %r1, %r2, %r3}";
-    let mma = "wgmma.mma_async.sync.aligned";
-    for instruction in [
-        format!("{mma}.m64n8k8.f32.bf16.bf16 {d}, %x0, %x1, %p1, 1, 1, 0, 0"),
-        format!("{mma}.m64n8k16.f16.bf16.bf16 {{%r0, %r1}}, %x0, %x1, %p1, 1, 1, 0, 0"),
-        format!("{mma}.m64n12k16.f32.bf16.bf16 {d}, %x0, %x1, %p1, 1, 1, 0, 0"),
-        format!("{mma}.m64n8k16.f32.bf16.bf16 {d}, %x0, %x1, %p1, 1, 1, 0"),
-        format!("{mma}.m64n8k16.f32.bf16.bf16 {d}, %x0, %x1, %p1, 1, 2, 0, 0"),
-        format!("{mma}.m64n8k16.f32.bf16.bf16 {d}, %x0, %x1, %p1, 1, 1, 0, 2"),
-        format!("{mma}.m64n8k8.f32.tf32.tf32 {d}, %x0, %x1, %p1, 1, 1, 0, 0"),
-        format!("{mma}.m64n8k32.s32.s8.s8 {d}, %x0, %x1, %p1"),
-        format!("{mma}.sp.m64n8k32.f32.bf16.bf16 {d}, %x0, %x1, %r1, 0, %p1, 1, 1, 0, 0"),
-        "wgmma.fence.aligned".to_owned(),
-        "wgmma.wait_group.sync.aligned %r1".to_owned(),
-        "setmaxnreg.inc.sync.aligned.u32 260".to_owned(),
-        "setmaxnreg.dec.sync.aligned.u32 20".to_owned(),
-        "setmaxnreg.dec.sync.aligned.u32 100".to_owned(),
-    ] {
-        refuses("sm_90a", &instruction);
-    }
-    let counts = "setmaxnreg.inc.sync.aligned.u32 240;\nsetmaxnreg.dec.sync.aligned.u32 24;";
-    crate::faults::finds(&module("sm_90a", 1, counts), &Launch::linear(1, 128), &[]);
 }
