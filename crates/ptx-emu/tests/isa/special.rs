@@ -3,8 +3,8 @@
 use std::f64::consts::{LN_2, PI};
 
 use crate::case::{Case, Ty, check, elementwise, elementwise_for, exactly};
-use crate::exact::{DOUBLE, Format, MODES, Mode, SINGLE, single_of};
-use crate::single::{refused, same, within_ulps};
+use crate::exact::{DOUBLE, Format, MODES, Mode, SINGLE, single_of, within_ulps};
+use crate::single::{refused, same};
 use crate::values::{bf16s, f16s, f32s, f64s, random, rows1, rows2};
 
 fn singles() -> Vec<Vec<u64>> {
