@@ -136,8 +136,6 @@ pub(crate) enum Special {
     ClusterCtaRank,
     /// `%cluster_nctarank`
     ClusterNctaRank,
-    /// `%is_explicit_cluster`, as 0 or 1
-    ExplicitCluster,
 }
 
 /// One parameter of a kernel.
@@ -151,7 +149,6 @@ pub(crate) struct Param {
 /// A function as calls see it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Callee {
-    pub name: String,
     /// First op.
     pub start: u32,
     /// Registers: first slot and number, first predicate and number.

@@ -105,11 +105,6 @@ impl<'a> Form<'a> {
         self.rest.remove(at).strip_prefix(start)
     }
 
-    /// Takes all modifiers that begin with `start`.
-    pub(crate) fn drop_all(&mut self, start: &str) {
-        self.rest.retain(|part| !part.starts_with(start));
-    }
-
     /// Takes the first modifier that names a type.
     pub(crate) fn ty(&mut self) -> Result<Type, LoadError> {
         self.maybe_ty()

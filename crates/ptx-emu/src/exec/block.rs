@@ -11,8 +11,9 @@ use crate::exec::constants::fill_constants;
 use crate::exec::copies::Copy;
 use crate::exec::mbarrier::Mbarriers;
 use crate::exec::products::Group;
+use crate::exec::run::run;
 use crate::exec::tally::Worker;
-use crate::exec::warp::{self, Outcome, State, Warp, next_random};
+use crate::exec::warp::{Outcome, State, Warp, next_random};
 use crate::exec::{Cx, Entry, Grid, coordinates};
 use crate::lanes::Lanes;
 use crate::memory::bytes::Storage;
@@ -257,7 +258,7 @@ impl Cluster {
                     entry: Entry::Fresh,
                     wait: State::Ready,
                 };
-                let outcome = warp::run(&mut cx, &mut left);
+                let outcome = run(&mut cx, &mut left);
                 let ran = u64::try_from(quantum - left).unwrap_or(0);
                 used += ran;
                 progress |= ran > 0;

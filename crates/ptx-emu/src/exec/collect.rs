@@ -45,46 +45,35 @@ pub(crate) struct Group {
     pub lanes: u32,
 }
 
-/// Groups of lanes that run an instruction at once, each for itself.
-#[derive(Clone, Copy, Debug)]
+/// Groups of lanes that run an instruction at once, each for itself: nearly always one.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Groups {
-    list: [Group; 32],
-    count: usize,
+    first: Group,
+    others: Vec<Group>,
 }
 
 impl Groups {
-    fn add(&mut self, group: Group) {
-        self.list[self.count & 31] = group;
-        self.count += 1;
-    }
-
     pub(crate) fn iter(&self) -> impl Iterator<Item = Group> {
-        self.list.into_iter().take(self.count)
+        std::iter::once(self.first).chain(self.others.iter().copied())
     }
 }
 
 /// As [`gather`], where every lane names the members of its own group. Lanes of groups that are
 /// not complete stay behind; `Cx::mask` then has the others.
 #[inline(always)]
-pub(crate) fn gather_groups(
-    cx: &mut Cx<'_>,
-    op: &Op,
-    members: &[u32; 32],
-) -> Result<Groups, Flow> {
+pub(crate) fn gather_groups(cx: &mut Cx<'_>, op: &Op, members: &[u32; 32]) -> Result<Groups, Flow> {
     let first = members[cx.mask.trailing_zeros() as usize & 31];
-    let same = mask_of(&members.map(|m| m == first)) & cx.mask;
+    let differ = members.iter().fold(0, |differ, m| differ | (m ^ first));
     let alone = Group {
         members: first,
-        lanes: same,
+        lanes: cx.mask,
     };
-    let missing = first & (cx.warp.live & !same | cx.warp.passed);
-    if same == cx.mask && same & !first == 0 && missing == 0 {
-        let mut groups = Groups {
-            list: [Group::default(); 32],
-            count: 0,
-        };
-        groups.add(alone);
-        return Ok(groups);
+    let missing = first & (cx.warp.live & !cx.mask | cx.warp.passed);
+    if differ | cx.mask & !first | missing == 0 {
+        return Ok(Groups {
+            first: alone,
+            others: Vec::new(),
+        });
     }
     gather_apart(cx, op, members)
 }
@@ -92,10 +81,7 @@ pub(crate) fn gather_groups(
 #[cold]
 #[inline(never)]
 fn gather_apart(cx: &mut Cx<'_>, op: &Op, members: &[u32; 32]) -> Result<Groups, Flow> {
-    let mut groups = Groups {
-        list: [Group::default(); 32],
-        count: 0,
-    };
+    let mut groups = Vec::new();
     let (mut rest, mut late) = (cx.mask, 0);
     while rest != 0 {
         let named = members[rest.trailing_zeros() as usize];
@@ -109,19 +95,22 @@ fn gather_apart(cx: &mut Cx<'_>, op: &Op, members: &[u32; 32]) -> Result<Groups,
             members: named,
             lanes,
         };
-        groups.add(group);
+        groups.push(group);
         if lanes & !named != 0 || named & (cx.warp.live & !lanes | cx.warp.passed) != 0 {
             inactive(cx, op, named, lanes);
         }
     }
-    if late == cx.mask {
+    let Some(first) = groups.pop() else {
         return Err(Flow::Collect);
-    }
+    };
     let frame = cx.warp.frame.clone();
     cx.warp.push(cx.pc - 1, late, frame, State::Collect);
     cx.active &= !late;
     cx.mask &= !late;
-    Ok(groups)
+    Ok(Groups {
+        first,
+        others: groups,
+    })
 }
 
 #[cold]

@@ -1,4 +1,4 @@
-//! The slots that do not change while a warp runs.
+//! Read-only slots of a warp: immediates, addresses, special registers.
 
 use crate::exec::warp::Warp;
 use crate::exec::{Grid, coordinates};
@@ -84,6 +84,5 @@ fn special_value(
         Special::ClusterNctaid(d) => grid.cluster[side(d)],
         Special::ClusterCtaRank => rank(within),
         Special::ClusterNctaRank => grid.blocks_per_cluster(),
-        Special::ExplicitCluster => u32::from(grid.clustered),
     }
 }

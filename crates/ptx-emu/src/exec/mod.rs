@@ -14,6 +14,7 @@ pub(crate) mod fragment;
 pub(crate) mod launch;
 pub(crate) mod mbarrier;
 pub(crate) mod products;
+pub(crate) mod run;
 pub(crate) mod tally;
 pub(crate) mod warp;
 pub(crate) mod written;

@@ -1,8 +1,10 @@
 //! `ld` and `st` (PTX ISA 9.7.9).
 
 mod param;
+mod rows;
 
-use crate::access::{Pattern, Shape};
+pub(crate) use rows::{read_lanes, write_lanes};
+
 use crate::ast::{Instruction, Operand, Type};
 use crate::decode::form::{Form, LoadError};
 use crate::decode::{Decoder, NARROW_ADDRESS, RELEASES};
@@ -10,7 +12,6 @@ use crate::exec::access::{Kind, Place, Request, reach, reach_lane};
 use crate::exec::{Cx, Flow};
 use crate::isa::operands::{no_type, plain};
 use crate::lanes::{Lane, lanes_of};
-use crate::memory::bytes::Bytes;
 use crate::program::{Op, Traffic};
 use crate::simd::{Handler, Level};
 
@@ -217,7 +218,10 @@ pub(crate) fn without_policy<'o, 'a>(
     hinted: bool,
 ) -> Result<&'o [Operand<'a>], LoadError> {
     match instruction.operands.as_slice() {
-        [operands @ .., policy] if hinted && !matches!(policy, Operand::Address { .. }) => {
+        [.., Operand::Address { .. }] if hinted => {
+            Err(form.operand("no cache policy", "one as the last operand"))
+        }
+        [operands @ .., policy] if hinted => {
             d.src(form, policy, Type::B64)?;
             Ok(operands)
         }
@@ -250,39 +254,6 @@ pub(crate) fn place_of(op: &Op) -> Place {
         2 => Place::Local,
         3 => Place::Param,
         _ => Place::Generic,
-    }
-}
-
-/// `N` bytes of each lane of a request, whose first active lane lies at `at`.
-#[inline(always)]
-pub(crate) fn read_lanes<const N: usize>(view: Bytes<'_>, at: usize, p: &Pattern) -> [[u8; N]; 32] {
-    match p.shape {
-        Shape::Uniform => [view.read::<N>(at); 32],
-        Shape::Unit if N == 4 => bytemuck::cast(view.read::<128>(at)),
-        // inactive lanes read where the first active one does
-        _ => view.gather::<N>(at, &p.rel, p.low, p.high),
-    }
-}
-
-/// Stores `N` bytes of each lane of a request.
-#[inline(always)]
-pub(crate) fn write_lanes<const N: usize>(
-    view: Bytes<'_>,
-    at: usize,
-    p: &Pattern,
-    data: &[[u8; N]; 32],
-) {
-    if p.shape == Shape::Unit {
-        if N == 4 {
-            let bytes: &[u8; 128] = data.as_flattened().first_chunk().expect("32 times 4");
-            view.write::<128>(at, *bytes);
-            return;
-        }
-        for (lane, bytes) in data.iter().enumerate() {
-            view.write::<N>(at + lane * N, *bytes);
-        }
-    } else {
-        view.scatter::<N>(at, &p.rel, (p.low, p.high), p.mask, data);
     }
 }
 

@@ -1,11 +1,5 @@
 //! Shadow memory: which bytes hold a value, and which accesses are not ordered against each other.
 
-#![allow(
-    dead_code,
-    unused_imports,
-    reason = "the interpreter, which calls this module, is not in the tree yet"
-)]
-
 mod filled;
 mod global;
 mod marks;
@@ -13,6 +7,7 @@ mod order;
 mod plane;
 mod present;
 mod proxy;
+mod ranges;
 mod shared;
 #[cfg(test)]
 mod tests;

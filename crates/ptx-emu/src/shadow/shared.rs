@@ -294,7 +294,10 @@ impl SharedShadow {
             }
         }
     }
+}
 
+#[cfg(test)]
+impl SharedShadow {
     /// The bytes of a range hold a value from now on.
     pub(crate) fn init(&mut self, offset: u64, bytes: u64) {
         let end = offset.saturating_add(bytes);

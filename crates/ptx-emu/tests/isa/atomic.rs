@@ -166,7 +166,11 @@ fn rounded(x: f64, exponent: i32, fraction: i32) -> u64 {
     let quantum = 2_f64.powi(power - fraction);
     let steps = (x / quantum).round_ties_even();
     // the leading one of `steps` adds to the exponent, also where rounding carries
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small integers")]
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "small integers"
+    )]
     let bits = steps as u64 + (u64::try_from(power + bias - 1).unwrap() << fraction);
     sign | bits.min(infinity)
 }
@@ -245,18 +249,38 @@ fn integers() -> Vec<Form> {
         form("add.u64", 64, u3_add),
         form("add.s64", 64, u3_add),
         form("inc.u32", 32, |a, b, _| if a >= b { 0 } else { a + 1 }),
-        form("dec.u32", 32, |a, b, _| if a == 0 || a > b { b } else { a - 1 }),
+        form(
+            "dec.u32",
+            32,
+            |a, b, _| if a == 0 || a > b { b } else { a - 1 },
+        ),
         form("min.u32", 32, |a, b, _| a.min(b)),
         form("max.u32", 32, |a, b, _| a.max(b)),
         form("min.u64", 64, |a, b, _| a.min(b)),
         form("max.u64", 64, |a, b, _| a.max(b)),
-        form("min.s32", 32, |a, b, _| if signed(a) <= signed(b) { a } else { b }),
-        form("max.s32", 32, |a, b, _| if signed(a) >= signed(b) { a } else { b }),
+        form(
+            "min.s32",
+            32,
+            |a, b, _| if signed(a) <= signed(b) { a } else { b },
+        ),
+        form(
+            "max.s32",
+            32,
+            |a, b, _| if signed(a) >= signed(b) { a } else { b },
+        ),
         form("min.s64", 64, |a, b, _| {
-            if a.cast_signed() <= b.cast_signed() { a } else { b }
+            if a.cast_signed() <= b.cast_signed() {
+                a
+            } else {
+                b
+            }
         }),
         form("max.s64", 64, |a, b, _| {
-            if a.cast_signed() >= b.cast_signed() { a } else { b }
+            if a.cast_signed() >= b.cast_signed() {
+                a
+            } else {
+                b
+            }
         }),
     ]
 }
@@ -271,7 +295,13 @@ fn nan32(bits: u64) -> bool {
 
 #[allow(clippy::cast_possible_truncation, reason = "the sum is rounded to f32")]
 fn add_f32(flush: bool) -> Model {
-    let flushed = move |x: f32| if flush && x.is_subnormal() { x * 0.0 } else { x };
+    let flushed = move |x: f32| {
+        if flush && x.is_subnormal() {
+            x * 0.0
+        } else {
+            x
+        }
+    };
     Rc::new(move |a, b, _| {
         let value = |bits: u64| f64::from(flushed(f32::from_bits(bits as u32)));
         u64::from(flushed((value(a) + value(b)) as f32).to_bits())
@@ -349,7 +379,11 @@ fn halves() -> Vec<Form> {
             vector,
             edges: if pair {
                 let upper = edges.iter().rev().map(|v| v << 16);
-                edges.iter().zip(upper).map(|(low, high)| low | high).collect()
+                edges
+                    .iter()
+                    .zip(upper)
+                    .map(|(low, high)| low | high)
+                    .collect()
             } else {
                 edges
             },
@@ -362,7 +396,11 @@ fn halves() -> Vec<Form> {
                 }
             }),
             nan: if pair { never } else { halves_nan },
-            target: if vector > 1 || brain { "sm_90" } else { "sm_80" },
+            target: if vector > 1 || brain {
+                "sm_90"
+            } else {
+                "sm_80"
+            },
         });
     }
     forms
@@ -517,7 +555,7 @@ fn meetings() -> Vec<Case> {
     ]
 }
 
-pub fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     let mut cases = forms();
     cases.extend(meetings());
     cases
@@ -578,7 +616,10 @@ fn counts() {
     );
     assert!(report.is_clean(), "{report}");
     let shared = report.counters.shared_atomics;
-    assert_eq!((shared.requests, shared.operations, shared.passes), (1, 32, 8));
+    assert_eq!(
+        (shared.requests, shared.operations, shared.passes),
+        (1, 32, 8)
+    );
     let global = report.counters.global_atomics;
     assert_eq!((global.requests, global.operations), (2, 64));
     assert_eq!((global.passes, global.sectors), (33, 5));

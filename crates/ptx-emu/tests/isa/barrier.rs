@@ -117,10 +117,22 @@ fn reductions() -> Vec<Case> {
             format!("{low}bar.cta.red.popc.u32 %r9, 3, 96, !%p2;"),
             95,
         ),
-        one("and", format!("{low}bar.red.and.pred %p3, 0, %p1;\n{bit}"), 1),
-        one("not and", format!("{odd}bar.red.and.pred %p3, 0, %p1;\n{bit}"), 0),
+        one(
+            "and",
+            format!("{low}bar.red.and.pred %p3, 0, %p1;\n{bit}"),
+            1,
+        ),
+        one(
+            "not and",
+            format!("{odd}bar.red.and.pred %p3, 0, %p1;\n{bit}"),
+            0,
+        ),
         one("or", format!("{low}bar.red.or.pred %p3, 1, %p2;\n{bit}"), 1),
-        one("not or", format!("{low}bar.red.or.pred %p3, 0, !%p1;\n{bit}"), 0),
+        one(
+            "not or",
+            format!("{low}bar.red.or.pred %p3, 0, !%p1;\n{bit}"),
+            0,
+        ),
         one(
             "one after the other",
             format!(
@@ -151,7 +163,7 @@ fn reductions() -> Vec<Case> {
     ]
 }
 
-pub fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     let mut cases = waits();
     cases.push(producer());
     cases.extend(reductions());
@@ -258,12 +270,7 @@ fn waiting_for_ever() {
         let body = format!("{upper}{body}");
         finds(&kernel(&body), &launch, &["Deadlock"]);
     }
-    let report = report(
-        &kernel("bar.sync 0, 96;"),
-        &launch,
-        4096,
-        Schedule::Forward,
-    );
+    let report = report(&kernel("bar.sync 0, 96;"), &launch, 4096, Schedule::Forward);
     let ViolationKind::Deadlock { waiting } = &report.violations[0].kind else {
         panic!("{report}");
     };

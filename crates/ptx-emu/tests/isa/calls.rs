@@ -12,12 +12,7 @@ fn text(functions: &str, body: &str) -> String {
     format!("{head}{functions}\n{kernel}")
 }
 
-fn case(
-    name: &str,
-    functions: &str,
-    body: &str,
-    expected: impl Fn(u32) -> u32,
-) -> Case {
+fn case(name: &str, functions: &str, body: &str, expected: impl Fn(u32) -> u32) -> Case {
     let expected = words((0..64).map(expected));
     let launch = Launch::linear(1, 64);
     program(name, text(functions, body), launch, vec![], expected)
@@ -224,7 +219,10 @@ fn indirect() -> Vec<Case> {
         case(
             "through a table, by a list of targets",
             TABLE,
-            &format!("{pick}targets: .calltargets f0, f1, f2;\n{}", call("%x4", ", targets")),
+            &format!(
+                "{pick}targets: .calltargets f0, f1, f2;\n{}",
+                call("%x4", ", targets")
+            ),
             of,
         ),
         case(
@@ -258,7 +256,7 @@ fn indirect() -> Vec<Case> {
     ]
 }
 
-pub fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     let mut cases = plain();
     cases.extend(divergent());
     cases.extend(indirect());

@@ -123,7 +123,7 @@ fn guarded() -> Case {
     )
 }
 
-pub fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     let mut cases = vec![long_product(false), long_product(true), guarded()];
     for ty in ["u32", "s32", "u64", "s64"] {
         for show_flag in [false, true] {

@@ -42,7 +42,7 @@ fn of_threads(name: &str, body: &str, expected: impl Fn(u32, u32) -> u32) -> Cas
     program(name, text(body), launch(), vec![], words(all))
 }
 
-pub fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     vec![
         of_threads(
             "read from the other block",

@@ -324,7 +324,7 @@ fn registers() -> Vec<Case> {
     cases
 }
 
-pub fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     [predicates(), registers()].into_iter().flatten().collect()
 }
 

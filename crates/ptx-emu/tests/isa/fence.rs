@@ -5,7 +5,7 @@ use crate::control::{of_threads, storing};
 use crate::faults::{finds, finds_only, kinds, refuses, report};
 use ptx_emu::{Launch, Schedule};
 
-pub fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     let fences = [
         "membar.cta",
         "membar.gl",
@@ -181,7 +181,10 @@ fn accesses_of_two_blocks_to_one_word() {
         ),
         // atomic for the threads of one block only
         ("red.cta.global.add.u32 [%x0], 1;", &["GlobalConflict"]),
-        ("atom.relaxed.cta.add.u32 %r0, [%x0], 1;", &["GlobalConflict"]),
+        (
+            "atom.relaxed.cta.add.u32 %r0, [%x0], 1;",
+            &["GlobalConflict"],
+        ),
         ("st.global.u32 [%x0], 1;", &["GlobalConflict"]),
         (
             "red.global.add.u32 [%x0], 1; ld.global.u32 %r0, [%x0];",
@@ -231,7 +234,10 @@ fn a_flag_hands_over_what_was_stored_before_it() {
     };
     let none: [&str; 0] = [];
     assert_eq!(
-        run("membar.gl; st.volatile.global.u32", "ld.volatile.global.u32"),
+        run(
+            "membar.gl; st.volatile.global.u32",
+            "ld.volatile.global.u32"
+        ),
         none
     );
     assert_eq!(
@@ -267,7 +273,10 @@ fn flags_in_shared_memory() {
     let launch = Launch::linear(1, 64);
     for (store, wait) in [
         ("st.release.cta.shared.u32", "ld.acquire.cta.shared.u32"),
-        ("membar.cta; st.volatile.shared.u32", "ld.volatile.shared.u32"),
+        (
+            "membar.cta; st.volatile.shared.u32",
+            "ld.volatile.shared.u32",
+        ),
     ] {
         finds(&between_warps(store, wait), &launch, &[]);
     }

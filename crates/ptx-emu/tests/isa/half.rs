@@ -60,8 +60,7 @@ impl Instruction {
     fn right(&self, sources: &[u64], found: u64) -> Result<(), String> {
         let expected = self.expected(sources);
         let which = self.relu || self.nan;
-        if found == expected
-            || !which && self.format.is_nan(found) && self.format.is_nan(expected)
+        if found == expected || !which && self.format.is_nan(found) && self.format.is_nan(expected)
         {
             Ok(())
         } else {
@@ -91,9 +90,7 @@ fn fused(format: Format, a: Value, b: Value, c: Value) -> u64 {
             }
         }
         (_, _, Infinite { negative }) => format.signed(format.infinity(), negative),
-        (Finite(a), Finite(b), Finite(c)) => {
-            format.encode(a.times(b).plus(c), Mode::Near, false)
-        }
+        (Finite(a), Finite(b), Finite(c)) => format.encode(a.times(b).plus(c), Mode::Near, false),
     }
 }
 
@@ -211,7 +208,11 @@ fn case(instruction: Instruction, pair: bool) -> Case {
         let count = single.len();
         let join = |i: usize| {
             let other = &single[(i * 7 + 3) % count];
-            single[i].iter().zip(other).map(|(a, b)| a << 16 | b).collect()
+            single[i]
+                .iter()
+                .zip(other)
+                .map(|(a, b)| a << 16 | b)
+                .collect()
         };
         (Ty::B32, (0..count).map(join).collect())
     } else {
@@ -238,7 +239,11 @@ fn case(instruction: Instruction, pair: bool) -> Case {
 fn forms(format: Format) -> Vec<Instruction> {
     let mut list = Vec::new();
     let mut each = |names: &[&str], sources: usize, apply: Apply| {
-        list.extend(names.iter().map(|n| Instruction::new(format, n, sources, apply)));
+        list.extend(
+            names
+                .iter()
+                .map(|n| Instruction::new(format, n, sources, apply)),
+        );
     };
     each(&["add", "add.rn"], 2, add);
     each(&["sub", "sub.rn"], 2, sub);
@@ -258,7 +263,16 @@ fn forms(format: Format) -> Vec<Instruction> {
         each(&["add.sat", "add.ftz", "add.rn.ftz.sat"], 2, add);
         each(&["sub.sat", "sub.rn.ftz", "sub.ftz.sat"], 2, sub);
         each(&["mul.rn.sat", "mul.ftz", "mul.ftz.sat"], 2, mul);
-        each(&["fma.rn.sat", "fma.rn.ftz", "fma.rn.ftz.sat", "fma.rn.ftz.relu"], 3, fma);
+        each(
+            &[
+                "fma.rn.sat",
+                "fma.rn.ftz",
+                "fma.rn.ftz.sat",
+                "fma.rn.ftz.relu",
+            ],
+            3,
+            fma,
+        );
         each(&["abs.ftz"], 1, abs);
         each(&["neg.ftz"], 1, neg);
     }
@@ -271,7 +285,7 @@ fn of(formats: &[Format], pair: bool) -> Vec<Case> {
 }
 
 /// All programs.
-pub fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     let mut all = of(&[F16, BF16], false);
     all.extend(of(&[F16, BF16], true));
     all

@@ -4,12 +4,12 @@ use crate::case::{Case, Ty, check, elementwise, exactly};
 use crate::integer::{low, number, of_bits};
 use crate::values::{integers, random, rows1, rows2, rows3};
 
-pub fn bit(value: u64, at: u32) -> u64 {
+pub(crate) fn bit(value: u64, at: u32) -> u64 {
     if at < 64 { value >> at & 1 } else { 0 }
 }
 
 /// A word of so many bits, from its bits.
-pub fn word(bits: u32, of: impl Fn(u32) -> u64) -> u64 {
+pub(crate) fn word(bits: u32, of: impl Fn(u32) -> u64) -> u64 {
     (0..bits).map(|i| of(i) << i).sum()
 }
 
@@ -254,7 +254,7 @@ fn permutes() -> Vec<Case> {
     cases
 }
 
-pub fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     [bitwise(), tables(), shifts(), permutes()]
         .into_iter()
         .flatten()

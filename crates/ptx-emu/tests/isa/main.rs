@@ -11,6 +11,7 @@ mod cluster;
 mod compare;
 mod conformance;
 mod control;
+mod convert;
 mod double;
 #[path = "../driver/mod.rs"]
 mod driver;

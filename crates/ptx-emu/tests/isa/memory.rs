@@ -8,7 +8,7 @@ use crate::values::random;
 
 const THREADS: u32 = 64;
 
-pub fn bytes(count: usize, seed: u64) -> Vec<u8> {
+pub(crate) fn bytes(count: usize, seed: u64) -> Vec<u8> {
     random(8, count, seed)
         .iter()
         .flat_map(|v| v.to_le_bytes()[..1].to_vec())
@@ -340,7 +340,7 @@ fn addressing() -> Vec<Case> {
     ]
 }
 
-pub fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     [copies(), widths(), hints(), addressing()]
         .into_iter()
         .flatten()

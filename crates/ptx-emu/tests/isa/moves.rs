@@ -339,7 +339,7 @@ fn addresses() -> Vec<Case> {
     cases
 }
 
-pub fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     [
         types(),
         constants(),

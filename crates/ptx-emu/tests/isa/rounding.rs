@@ -2,7 +2,7 @@
 
 /// Rounding of an exact value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
+pub(crate) enum Mode {
     /// To nearest, ties to even.
     Near,
     /// To nearest, ties away from zero.
@@ -16,7 +16,7 @@ pub enum Mode {
 }
 
 /// The four modes that have a modifier in most instructions, and its name.
-pub const MODES: [(&str, Mode); 4] = [
+pub(crate) const MODES: [(&str, Mode); 4] = [
     ("rn", Mode::Near),
     ("rz", Mode::Zero),
     ("rm", Mode::Down),
@@ -25,13 +25,13 @@ pub const MODES: [(&str, Mode); 4] = [
 
 /// A binary format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Format {
+pub(crate) struct Format {
     /// Bits of the exponent.
-    pub exponent: u32,
+    pub(crate) exponent: u32,
     /// Bits of the fraction.
-    pub fraction: u32,
+    pub(crate) fraction: u32,
     /// Whether it has infinities; without, all ones are its only NaN.
-    pub infinities: bool,
+    pub(crate) infinities: bool,
 }
 
 const fn format(exponent: u32, fraction: u32) -> Format {
@@ -42,13 +42,13 @@ const fn format(exponent: u32, fraction: u32) -> Format {
     }
 }
 
-pub const F16: Format = format(5, 10);
-pub const BF16: Format = format(8, 7);
-pub const F32: Format = format(8, 23);
-pub const F64: Format = format(11, 52);
-pub const TF32: Format = format(8, 10);
-pub const E5M2: Format = format(5, 2);
-pub const E4M3: Format = Format {
+pub(crate) const F16: Format = format(5, 10);
+pub(crate) const BF16: Format = format(8, 7);
+pub(crate) const F32: Format = format(8, 23);
+pub(crate) const F64: Format = format(11, 52);
+pub(crate) const TF32: Format = format(8, 10);
+pub(crate) const E5M2: Format = format(5, 2);
+pub(crate) const E4M3: Format = Format {
     exponent: 4,
     fraction: 3,
     infinities: false,
@@ -56,7 +56,7 @@ pub const E4M3: Format = Format {
 
 /// A value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Value {
+pub(crate) enum Value {
     Nan,
     Infinite { negative: bool },
     Finite(Number),
@@ -64,15 +64,15 @@ pub enum Value {
 
 /// `(-1)^negative * m * 2^e`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Number {
-    pub negative: bool,
-    pub m: u128,
-    pub e: i32,
+pub(crate) struct Number {
+    pub(crate) negative: bool,
+    pub(crate) m: u128,
+    pub(crate) e: i32,
 }
 
 impl Number {
     /// An integer.
-    pub fn integer(value: i128) -> Self {
+    pub(crate) fn integer(value: i128) -> Self {
         Self {
             negative: value < 0,
             m: value.unsigned_abs(),
@@ -81,7 +81,7 @@ impl Number {
     }
 
     /// The product, for factors of up to 64 bits.
-    pub fn times(self, other: Self) -> Self {
+    pub(crate) fn times(self, other: Self) -> Self {
         Self {
             negative: self.negative != other.negative,
             m: self.m * other.m,
@@ -91,7 +91,7 @@ impl Number {
 
     /// The sum, for terms of up to 24 bits. Where one is too small to reach the last bit of the
     /// other one shifted up by 70, it becomes one unit there: no rounding can tell.
-    pub fn plus(self, other: Self) -> Self {
+    pub(crate) fn plus(self, other: Self) -> Self {
         if self.m == 0 || other.m == 0 {
             let zero = Self {
                 negative: self.negative && other.negative,
@@ -127,7 +127,7 @@ impl Number {
     }
 
     /// Rounded to an integer.
-    pub fn round(self, mode: Mode) -> i128 {
+    pub(crate) fn round(self, mode: Mode) -> i128 {
         let magnitude = if self.e >= 0 {
             // More than any integer type holds: clamped by whoever asks.
             let room = self.m.leading_zeros().saturating_sub(2);
@@ -168,7 +168,7 @@ fn cut(m: u128, shift: u32, negative: bool, mode: Mode) -> u128 {
 
 impl Format {
     /// Bits in all.
-    pub fn bits(self) -> u32 {
+    pub(crate) fn bits(self) -> u32 {
         1 + self.exponent + self.fraction
     }
 
@@ -177,7 +177,7 @@ impl Format {
     }
 
     /// The largest finite magnitude, as bits.
-    pub fn largest(self) -> u64 {
+    pub(crate) fn largest(self) -> u64 {
         let ones = (1_u64 << (self.bits() - 1)) - 1;
         if self.infinities {
             self.infinity() - 1
@@ -187,25 +187,25 @@ impl Format {
     }
 
     /// The bits of infinity.
-    pub fn infinity(self) -> u64 {
+    pub(crate) fn infinity(self) -> u64 {
         ((1 << self.exponent) - 1) << self.fraction
     }
 
     /// The NaN with all ones but the sign.
-    pub fn nan(self) -> u64 {
+    pub(crate) fn nan(self) -> u64 {
         (1 << (self.bits() - 1)) - 1
     }
 
     /// Whether these bits are a NaN.
-    pub fn is_nan(self, bits: u64) -> bool {
+    pub(crate) fn is_nan(self, bits: u64) -> bool {
         self.decode(bits) == Value::Nan
     }
 
-    pub fn is_negative(self, bits: u64) -> bool {
+    pub(crate) fn is_negative(self, bits: u64) -> bool {
         bits >> (self.bits() - 1) & 1 == 1
     }
 
-    pub fn decode(self, bits: u64) -> Value {
+    pub(crate) fn decode(self, bits: u64) -> Value {
         let negative = self.is_negative(bits);
         let size = bits & self.nan();
         if size > self.largest() {
@@ -234,12 +234,12 @@ impl Format {
     }
 
     /// The bits of an infinity or of zero with a sign.
-    pub fn signed(self, size: u64, negative: bool) -> u64 {
+    pub(crate) fn signed(self, size: u64, negative: bool) -> u64 {
         size | u64::from(negative) << (self.bits() - 1)
     }
 
     /// The bits of a number, rounded. `finite`: what overflows becomes the largest finite value.
-    pub fn encode(self, number: Number, mode: Mode, finite: bool) -> u64 {
+    pub(crate) fn encode(self, number: Number, mode: Mode, finite: bool) -> u64 {
         let Number { negative, m, e } = number;
         if m == 0 {
             return self.signed(0, negative);
@@ -274,7 +274,7 @@ impl Format {
     }
 
     /// A value of another format, rounded to this one. NaN gives all ones.
-    pub fn of(self, value: Value, mode: Mode, finite: bool) -> u64 {
+    pub(crate) fn of(self, value: Value, mode: Mode, finite: bool) -> u64 {
         match value {
             Value::Nan => self.nan(),
             Value::Infinite { negative } if finite => self.signed(self.largest(), negative),
@@ -284,7 +284,7 @@ impl Format {
     }
 
     /// `.ftz`
-    pub fn flush(self, bits: u64) -> u64 {
+    pub(crate) fn flush(self, bits: u64) -> u64 {
         if bits & self.infinity() == 0 {
             self.signed(0, self.is_negative(bits))
         } else {
@@ -293,7 +293,7 @@ impl Format {
     }
 
     /// `.sat`
-    pub fn saturate(self, bits: u64) -> u64 {
+    pub(crate) fn saturate(self, bits: u64) -> u64 {
         let one = u64::try_from(self.bias()).unwrap() << self.fraction;
         if self.is_nan(bits) || self.is_negative(bits) {
             0
@@ -303,7 +303,7 @@ impl Format {
     }
 
     /// `.relu`
-    pub fn relu(self, bits: u64) -> u64 {
+    pub(crate) fn relu(self, bits: u64) -> u64 {
         if self.is_nan(bits) {
             self.nan()
         } else if self.is_negative(bits) {
@@ -329,9 +329,15 @@ fn agrees_with_the_processor() {
         assert_eq!(wide, f64::from(x).to_bits());
         let third = f64::from(x) / 3.0;
         let value = F64.decode(third.to_bits());
-        #[allow(clippy::cast_possible_truncation, reason = "the rounding that is meant")]
+        #[allow(
+            clippy::cast_possible_truncation,
+            reason = "the rounding that is meant"
+        )]
         let narrow = third as f32;
-        assert_eq!(F32.of(value, Mode::Near, false), u64::from(narrow.to_bits()));
+        assert_eq!(
+            F32.of(value, Mode::Near, false),
+            u64::from(narrow.to_bits())
+        );
         for other in &random {
             let y = f32::from_bits(u32::try_from(*other).unwrap());
             let (Value::Finite(a), Value::Finite(b)) = (F32.decode(*bits), F32.decode(*other))

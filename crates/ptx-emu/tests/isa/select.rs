@@ -15,7 +15,7 @@ fn ordered_and_not_below_zero(c: u64, ftz: bool) -> bool {
     !nan && (zero || c >> 31 == 0)
 }
 
-pub fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for ty in TYPES {
         let bits = ty[1..].parse().unwrap();

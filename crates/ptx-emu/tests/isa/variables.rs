@@ -121,7 +121,7 @@ fn pointers() -> Vec<Case> {
     )]
 }
 
-pub fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     [variables(), functions(), pointers()]
         .into_iter()
         .flatten()

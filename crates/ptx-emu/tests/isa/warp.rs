@@ -49,9 +49,8 @@ fn shuffles() -> Vec<Case> {
             clamps.extend([0, 31, 5, 0x0c03, 0x1f1f, 0x0a12, 0xffff_ffff]);
             for c in clamps {
                 // constants, as compilers write them
-                let text = format!(
-                    "{BRING}shfl.sync.{mode}.b32 %r2|%p1, %r1, {b}, {c}, -1;\n{WITH_PRED}"
-                );
+                let text =
+                    format!("{BRING}shfl.sync.{mode}.b32 %r2|%p1, %r1, {b}, {c}, -1;\n{WITH_PRED}");
                 let name = format!("shfl {mode} {b} {c:#x}");
                 let mode = mode.to_owned();
                 cases.push(of_threads(&name, &text, move |t| {
@@ -139,7 +138,15 @@ fn groups() -> Vec<Case> {
             40,
             "setp.ge.u32 %p1, %r0, 36;\n@%p1 bra X;\nvote.sync.ballot.b32 %r9, 1, -1;\nbra S;\n\
              X: ret;\nS:",
-            |t| if t < 32 { u32::MAX } else if t < 36 { 15 } else { 0 },
+            |t| {
+                if t < 32 {
+                    u32::MAX
+                } else if t < 36 {
+                    15
+                } else {
+                    0
+                }
+            },
         ),
         of_threads(
             "bar.warp.sync of groups",
@@ -236,9 +243,7 @@ fn matches_and_reductions() -> Vec<Case> {
         (t * 7 + 3) % 5
     }
     fn like(t: u32, f: impl Fn(u32) -> u64) -> u32 {
-        (0..32).fold(0, |mask, i| {
-            mask | u32::from(f((t & !31) + i) == f(t)) << i
-        })
+        (0..32).fold(0, |mask, i| mask | u32::from(f((t & !31) + i) == f(t)) << i)
     }
     let make = "mul.lo.u32 %r1, %r0, 7;\nadd.u32 %r1, %r1, 3;\nrem.u32 %r1, %r1, 5;\n";
     let wide = "and.b32 %r2, %r0, 3;\nmov.b64 %x2, {%r1, %r2};\n";
@@ -277,10 +282,18 @@ fn matches_and_reductions() -> Vec<Case> {
         ("min.u32", |v| *v.iter().min().unwrap()),
         ("max.u32", |v| *v.iter().max().unwrap()),
         ("min.s32", |v| {
-            v.iter().map(|x| x.cast_signed()).min().unwrap().cast_unsigned()
+            v.iter()
+                .map(|x| x.cast_signed())
+                .min()
+                .unwrap()
+                .cast_unsigned()
         }),
         ("max.s32", |v| {
-            v.iter().map(|x| x.cast_signed()).max().unwrap().cast_unsigned()
+            v.iter()
+                .map(|x| x.cast_signed())
+                .max()
+                .unwrap()
+                .cast_unsigned()
         }),
         ("and.b32", |v| v.iter().fold(u32::MAX, |a, b| a & b)),
         ("or.b32", |v| v.iter().fold(0, |a, b| a | b)),
@@ -311,7 +324,7 @@ fn matches_and_reductions() -> Vec<Case> {
     cases
 }
 
-pub fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     let mut cases = shuffles();
     cases.extend(groups());
     cases.extend(votes());
@@ -393,7 +406,11 @@ fn reading_a_lane_that_does_not_take_part() {
     );
     // lanes that no thread has; the others read in range
     let absent = "shfl.sync.down.b32 %r9, %r0, 4, 31, -1;";
-    finds(&warp(absent), &Launch::linear(1, 20), &["ShuffleFromInactive"]);
+    finds(
+        &warp(absent),
+        &Launch::linear(1, 20),
+        &["ShuffleFromInactive"],
+    );
     let present = "shfl.sync.down.b32 %r9, %r0, 4, 0x1c1f, -1;";
     finds(&warp(present), &Launch::linear(1, 20), &[]);
     // the value is then the lane's own
@@ -428,7 +445,8 @@ fn lanes_that_never_come() {
         let other = format!("{half}{instruction}\nE: bar.sync 0;");
         finds(&warp(&other), &one, &["InactiveLanes"]);
         // they have exited at once
-        let early = format!("setp.ge.u32 %p1, %r0, 16;\nmov.u32 %r5, -1;\n@%p1 ret;\n{instruction}");
+        let early =
+            format!("setp.ge.u32 %p1, %r0, 16;\nmov.u32 %r5, -1;\n@%p1 ret;\n{instruction}");
         finds(&warp(&early), &one, &[]);
         let early = format!(
             "setp.ge.u32 %p1, %r0, 16;\nmov.u32 %r5, -1;\n@%p1 bra X;\n{instruction}\nbra Y;\n\

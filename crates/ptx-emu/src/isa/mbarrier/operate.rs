@@ -66,7 +66,13 @@ fn spot(cx: &mut Cx<'_>, op: &Op, request: Request, lane: usize) -> Option<Spot>
     None
 }
 
-pub(super) fn report(cx: &mut Cx<'_>, op: &Op, lane: usize, (rank, offset): Spot, problem: Problem) {
+pub(super) fn report(
+    cx: &mut Cx<'_>,
+    op: &Op,
+    lane: usize,
+    (rank, offset): Spot,
+    problem: Problem,
+) {
     let far = if rank == cx.rank { 0 } else { rank as u64 + 1 };
     let address = u64::from(offset + window::SHARED_START) | far << window::RANK_SHIFT;
     cx.violate(op, lane, ViolationKind::Mbarrier { address, problem });

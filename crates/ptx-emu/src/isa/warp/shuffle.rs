@@ -9,7 +9,7 @@ use crate::decode::form::{Form, LoadError};
 use crate::exec::collect::{Group, gather_groups};
 use crate::exec::{Cx, Flow};
 use crate::isa::warp::{pair, put_pred};
-use crate::lanes::{Lane, lanes_of};
+use crate::lanes::{Lane, lanes_of, mask_of};
 use crate::program::Op;
 use crate::report::ViolationKind;
 use crate::simd::{Handler, Level};
@@ -80,24 +80,32 @@ impl Sources {
     #[inline(always)]
     #[allow(clippy::cast_possible_truncation, reason = "lanes are below 32")]
     fn of(mode: u8, b: &[u32; 32], c: &[u32; 32]) -> Self {
-        let mut fits = 0;
-        let from = std::array::from_fn(|at| {
-            let lane = at as u32;
-            let (b, clamp, segment) = (b[at] & 31, c[at] & 31, c[at] >> 8 & 31);
-            let most = lane & segment | clamp & !segment;
-            let (from, fit) = match mode {
-                UP => (lane.wrapping_sub(b), lane >= b + most),
-                DOWN => (lane + b, lane + b <= most),
-                BUTTERFLY => (lane ^ b, lane ^ b <= most),
-                _ => {
-                    let from = lane & segment | b & !segment;
-                    (from, from <= most)
-                }
-            };
-            fits |= u32::from(fit) << lane;
-            if fit { from } else { lane }
+        let computed: [u32; 32] = std::array::from_fn(|lane| {
+            let (lane, b, segment) = (lane as u32, b[lane] & 31, c[lane] >> 8 & 31);
+            match mode {
+                UP => lane.wrapping_sub(b),
+                DOWN => lane + b,
+                BUTTERFLY => lane ^ b,
+                _ => lane & segment | b & !segment,
+            }
         });
-        Self { from, fits }
+        let fits: [bool; 32] = std::array::from_fn(|lane| {
+            let (clamp, segment) = (c[lane] & 31, c[lane] >> 8 & 31);
+            let most = lane as u32 & segment | clamp & !segment;
+            let at = computed[lane].cast_signed();
+            let most = most.cast_signed();
+            if mode == UP { at >= most } else { at <= most }
+        });
+        Self {
+            from: std::array::from_fn(|lane| {
+                if fits[lane] {
+                    computed[lane]
+                } else {
+                    lane as u32
+                }
+            }),
+            fits: mask_of(&fits),
+        }
     }
 
     /// Whether each lane in range reads the one that `source` says.
@@ -260,7 +268,16 @@ impl<const MODE: u8> Handler for General<MODE> {
         let slots = cx.grid.program.list(op, 3);
         let b = u32::load(&cx.warp.regs, slots[1]);
         let c = u32::load(&cx.warp.regs, slots[2]);
-        exchange(cx, op, &Sources::of(MODE, &b, &c))
+        let sources = Sources::of(MODE, &b, &c);
+        let members = u32::load(&cx.warp.regs, slots[0]);
+        if cx.mask & members.iter().fold(u32::MAX, |all, m| all & m) != u32::MAX {
+            return exchange(cx, op, &sources);
+        }
+        let own = u32::load(&cx.warp.regs, op.a);
+        let out = std::array::from_fn(|lane| own[sources.from[lane] as usize & 31]);
+        u32::store(&mut cx.warp.regs, op.d, u32::MAX, &out);
+        cx.warp.regs.preds[op.b as usize] = sources.fits;
+        Flow::Next
     }
 }
 

@@ -68,9 +68,13 @@ impl<T: Lane + PartialEq> Handler for MatchAny<T> {
     fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
         let values = T::load(&cx.warp.regs, op.a);
         groups(cx, op, |cx, Group { lanes, .. }| {
-            let same: [u32; 32] =
-                std::array::from_fn(|lane| mask_of(&values.map(|v| v == values[lane])) & lanes);
-            u32::store(&mut cx.warp.regs, op.d, lanes, &same);
+            let mut rest = lanes;
+            while rest != 0 {
+                let first = values[rest.trailing_zeros() as usize & 31];
+                let same = mask_of(&values.map(|v| v == first)) & lanes;
+                u32::store(&mut cx.warp.regs, op.d, same, &[same; 32]);
+                rest &= !same;
+            }
         })
     }
 }

@@ -15,7 +15,7 @@ fn value(i: u32) -> u32 {
 
 /// `%r0` is the thread, `%x0` its place in the output, `%x1` the output and `%x2` the input.
 /// Objects `b` (count 1) and `f`; `%p0` is true in thread 0. `%r9` is not stored.
-pub fn text(parameters: usize, body: &str) -> String {
+pub(crate) fn text(parameters: usize, body: &str) -> String {
     module(
         "sm_90a",
         parameters,
@@ -32,8 +32,9 @@ pub fn text(parameters: usize, body: &str) -> String {
     )
 }
 
-pub const LOAD: &str = "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes";
-pub const WAIT: &str = "W: mbarrier.try_wait.parity.shared::cta.b64 %p7, [b], 0;\n@!%p7 bra W;\n";
+pub(crate) const LOAD: &str = "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes";
+pub(crate) const WAIT: &str =
+    "W: mbarrier.try_wait.parity.shared::cta.b64 %p7, [b], 0;\n@!%p7 bra W;\n";
 
 /// 64 threads store the word that a copy brought each of them.
 fn load(name: &str, load: &str) -> Case {
@@ -52,7 +53,7 @@ fn load(name: &str, load: &str) -> Case {
 
 /// A producer thread, two warps of consumers, `slots` places of 512 bytes, 6 rounds. Each consumer
 /// adds up its words of all rounds.
-pub fn ring(slots: u32) -> Case {
+pub(crate) fn ring(slots: u32) -> Case {
     let body = format!(
         ".shared .align 8 .b64 e[8];\n\
          @%p0 mbarrier.inval.shared::cta.b64 [b];\nmov.u32 %r2, 0;\n\
@@ -103,7 +104,7 @@ pub fn ring(slots: u32) -> Case {
     )
 }
 
-pub fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     let launch = Launch::linear(1, 64);
     let cluster = Launch {
         cluster: Some([2, 1, 1]),

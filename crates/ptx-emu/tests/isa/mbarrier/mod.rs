@@ -11,7 +11,7 @@ fn words(values: impl IntoIterator<Item = u32>) -> Vec<u8> {
 
 /// What every program begins with: `%r0` the thread, `%x0` its place in the output, two objects
 /// `b` and `c` with counts, and some shared memory. `%p0` is true in thread 0.
-pub fn text(counts: [u32; 2], body: &str) -> String {
+pub(crate) fn text(counts: [u32; 2], body: &str) -> String {
     module(
         "sm_90a",
         1,
@@ -31,7 +31,7 @@ pub fn text(counts: [u32; 2], body: &str) -> String {
 }
 
 /// Waits for phase parity `parity` of an object.
-pub fn wait(object: &str, parity: &str, label: &str) -> String {
+pub(crate) fn wait(object: &str, parity: &str, label: &str) -> String {
     format!(
         "{label}: mbarrier.try_wait.parity.shared::cta.b64 %p7, [{object}], {parity};\n\
          @!%p7 bra {label};"
@@ -55,7 +55,7 @@ fn of_threads(
 }
 
 /// Warp 0 writes a row, warp 1 reads it reversed, for eight rounds.
-pub fn ping_pong() -> Case {
+pub(crate) fn ping_pong() -> Case {
     let body = format!(
         "mov.u32 %r2, 0;\nmov.u32 %r3, 0;\nsetp.lt.u32 %p1, %r0, 32;\n@!%p1 bra R;\n\
          W:\nxor.b32 %r4, %r3, 1;\n{}\n\
@@ -83,7 +83,7 @@ pub fn ping_pong() -> Case {
     })
 }
 
-pub fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     vec![
         ping_pong(),
         of_threads(

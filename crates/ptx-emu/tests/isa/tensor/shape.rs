@@ -4,17 +4,17 @@ use ptx_emu::{ElementType, Fill, Swizzle, TensorMap, TensorMapError, TensorMapSp
 
 /// A tensor with its box.
 #[derive(Clone, Debug)]
-pub struct Shape {
-    pub element: ElementType,
-    pub dims: Vec<u64>,
-    pub boxes: Vec<u32>,
-    pub steps: Vec<u32>,
-    pub swizzle: Swizzle,
-    pub fill: Fill,
+pub(crate) struct Shape {
+    pub(crate) element: ElementType,
+    pub(crate) dims: Vec<u64>,
+    pub(crate) boxes: Vec<u32>,
+    pub(crate) steps: Vec<u32>,
+    pub(crate) swizzle: Swizzle,
+    pub(crate) fill: Fill,
 }
 
 impl Shape {
-    pub fn new(dims: &[u64], boxes: &[u32]) -> Self {
+    pub(crate) fn new(dims: &[u64], boxes: &[u32]) -> Self {
         Self {
             element: ElementType::U32,
             dims: dims.to_vec(),
@@ -25,7 +25,7 @@ impl Shape {
         }
     }
 
-    pub fn size(&self) -> u64 {
+    pub(crate) fn size(&self) -> u64 {
         match self.element {
             ElementType::U8 => 1,
             ElementType::U16 | ElementType::F16 | ElementType::Bf16 => 2,
@@ -35,7 +35,7 @@ impl Shape {
     }
 
     /// Bytes from one index to the next; each dimension is padded to a multiple of 16.
-    pub fn strides(&self) -> Vec<u64> {
+    pub(crate) fn strides(&self) -> Vec<u64> {
         let mut strides = vec![self.size()];
         for n in &self.dims {
             let last = *strides.last().unwrap();
@@ -44,11 +44,11 @@ impl Shape {
         strides
     }
 
-    pub fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         *self.strides().last().unwrap()
     }
 
-    pub fn map(&self, address: u64) -> Result<TensorMap, TensorMapError> {
+    pub(crate) fn map(&self, address: u64) -> Result<TensorMap, TensorMapError> {
         let rank = self.dims.len();
         TensorMap::new(&TensorMapSpec {
             element: self.element,
@@ -62,7 +62,7 @@ impl Shape {
         })
     }
 
-    pub fn counts(&self) -> Vec<u32> {
+    pub(crate) fn counts(&self) -> Vec<u32> {
         let steps = self.boxes.iter().zip(&self.steps).enumerate();
         steps
             .map(|(dim, (n, step))| if dim == 0 { *n } else { n.div_ceil(*step) })
@@ -70,14 +70,14 @@ impl Shape {
     }
 
     /// Bytes of the box in shared memory.
-    pub fn box_bytes(&self) -> usize {
+    pub(crate) fn box_bytes(&self) -> usize {
         let elements: u32 = self.counts().iter().product();
         elements as usize * self.size() as usize
     }
 
     /// Calls `visit` with the place in shared memory and the offset in the tensor of every element
     /// of the box at `start`; no offset for those outside.
-    pub fn elements(&self, start: &[i32], mut visit: impl FnMut(usize, Option<usize>)) {
+    pub(crate) fn elements(&self, start: &[i32], mut visit: impl FnMut(usize, Option<usize>)) {
         let counts = self.counts();
         let total: u32 = counts.iter().product();
         let size = self.size() as usize;
@@ -98,7 +98,7 @@ impl Shape {
     }
 
     /// "Swizzling Modes" of the PTX ISA.
-    pub fn swizzled(&self, at: usize) -> usize {
+    pub(crate) fn swizzled(&self, at: usize) -> usize {
         let chunks = match self.swizzle {
             Swizzle::None => 1,
             Swizzle::B32 => 2,
@@ -109,7 +109,7 @@ impl Shape {
         128 * line + 16 * (chunk ^ line % chunks) + byte
     }
 
-    pub fn fill_bytes(&self) -> Vec<u8> {
+    pub(crate) fn fill_bytes(&self) -> Vec<u8> {
         match (self.fill, self.element) {
             (Fill::Nan, ElementType::F32) => 0x7fff_ffff_u32.to_le_bytes().to_vec(),
             (Fill::Nan, _) => vec![0xff, 0x7f],

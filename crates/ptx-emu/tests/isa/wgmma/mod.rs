@@ -8,7 +8,7 @@ use crate::case::{Case, check, module, program};
 use ptx_emu::Launch;
 
 #[derive(Clone, Copy, Debug)]
-pub struct Form {
+pub(crate) struct Form {
     /// `f16`, `bf16` or `tf32`.
     input: &'static str,
     /// Half-precision accumulators.
@@ -23,7 +23,7 @@ pub struct Form {
     accumulate: bool,
 }
 
-pub const PLAIN: Form = Form {
+pub(crate) const PLAIN: Form = Form {
     input: "bf16",
     half: false,
     n: 16,
@@ -174,7 +174,7 @@ impl Form {
 
     /// One product by 128 threads; each stores its registers. `before` the fence, `after` the
     /// product.
-    pub fn text(self, before: &str, after: &str) -> String {
+    pub(crate) fn text(self, before: &str, after: &str) -> String {
         let mut text = format!(
             ".reg .b32 %r<20>;\n.reg .b32 %d<128>;\n.reg .b32 %a<4>;\n.reg .b64 %x<10>;\n\
              .reg .pred %p<8>;\n.shared .align 1024 .b8 sa[{IMAGE}];\n\
@@ -247,7 +247,7 @@ impl Form {
         text
     }
 
-    pub fn inputs(self) -> Vec<Vec<u8>> {
+    pub(crate) fn inputs(self) -> Vec<Vec<u8>> {
         let a = self.image(self.trans[0], 64, Self::a);
         let mut b = self.image(self.trans[1], self.n, Self::b);
         for thread in 0..128 {
@@ -299,7 +299,7 @@ fn half_bits(value: i32) -> u32 {
     (single >> 16 & 0x8000) | ((single >> 23 & 0xff) - 112) << 10 | single >> 13 & 0x3ff
 }
 
-pub fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     let mut forms = Vec::new();
     for swizzle in 0..4 {
         for trans in [[false; 2], [true, false], [false, true]] {
