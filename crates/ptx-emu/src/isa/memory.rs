@@ -220,7 +220,11 @@ pub(crate) fn without_policy<'o, 'a>(
     hinted: bool,
 ) -> Result<&'o [Operand<'a>], LoadError> {
     match instruction.operands.as_slice() {
-        [operands @ .., policy] if hinted && !matches!(policy, Operand::Address { .. }) => {
+        [operands @ .., policy] if hinted => {
+            if matches!(policy, Operand::Address { .. }) {
+                let found = format!("{} operands", operands.len() + 1);
+                return Err(form.operand(found, "a cache policy behind them"));
+            }
             d.src(form, policy, Type::B64)?;
             Ok(operands)
         }
