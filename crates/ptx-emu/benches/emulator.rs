@@ -9,7 +9,12 @@ use ptx_emu::Checks;
 use support::speed::Timed;
 
 fn kernels(criterion: &mut Criterion) {
-    for (name, n) in [("naive", 256), ("tiled", 256), ("layernorm", 256), ("bf16", 256)] {
+    for (name, n) in [
+        ("naive", 256),
+        ("tiled", 256),
+        ("layernorm", 256),
+        ("bf16", 256),
+    ] {
         let mut group = criterion.benchmark_group(name);
         let mut timed = Timed::new(name, n);
         group.throughput(Throughput::Elements(timed.operations()));

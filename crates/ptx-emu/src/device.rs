@@ -3,12 +3,14 @@
 mod arguments;
 mod error;
 mod finish;
+mod limits;
+mod options;
 
 pub use arguments::Arg;
 pub use error::{LaunchError, MemoryError};
+pub use options::{Buffer, Checks, Launch, Schedule};
 
 use std::collections::HashMap;
-use std::ops::Range;
 use std::thread::available_parallelism;
 
 use crate::device::arguments::Arguments;
@@ -16,125 +18,7 @@ use crate::exec::{self, Grid};
 use crate::memory::global::GlobalMemory;
 use crate::memory::window;
 use crate::module::Module;
-use crate::program::Program;
 use crate::report::{DeviceSpec, Report};
-
-/// What a launch looks for and counts. Accesses outside of memory, misaligned ones and deadlocks
-/// are always found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Checks {
-    /// Reads of memory that nothing wrote.
-    pub initialised: bool,
-    /// Races in shared memory, conflicts of blocks in global memory, copies that were not awaited.
-    pub races: bool,
-    /// Barriers that part of a block has left by exiting; `shfl` and `mma` with lanes missing are
-    /// always found.
-    pub barriers: bool,
-    /// Writes through arguments that are declared inputs.
-    pub inputs: bool,
-    /// Counters of the report.
-    pub counters: bool,
-}
-
-impl Checks {
-    /// Everything.
-    pub const ALL: Self = Self {
-        initialised: true,
-        races: true,
-        barriers: true,
-        inputs: true,
-        counters: true,
-    };
-
-    /// Only what cannot be turned off: the fastest.
-    pub const NONE: Self = Self {
-        initialised: false,
-        races: false,
-        barriers: false,
-        inputs: false,
-        counters: false,
-    };
-}
-
-impl Default for Checks {
-    fn default() -> Self {
-        Self::ALL
-    }
-}
-
-/// Order in which blocks, warps, and parts of warps that have gone different ways run. A correct
-/// kernel gives the same result in every order.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Schedule {
-    /// Ascending.
-    #[default]
-    Forward,
-    /// Descending.
-    Reverse,
-    /// As drawn from this seed, with warps taking turns after a few instructions.
-    Shuffle(u64),
-}
-
-/// Memory on a device: a handle, and no more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Buffer {
-    address: u64,
-    bytes: u64,
-}
-
-impl Buffer {
-    /// Its address on the device.
-    pub fn address(&self) -> u64 {
-        self.address
-    }
-
-    /// Its size in bytes.
-    pub fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
-    /// Part of it, by bytes; as much of the range as lies within.
-    #[must_use]
-    pub fn slice(&self, range: Range<u64>) -> Self {
-        let start = range.start.min(self.bytes);
-        let end = range.end.clamp(start, self.bytes);
-        Self {
-            address: self.address + start,
-            bytes: end - start,
-        }
-    }
-}
-
-/// How a kernel is launched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Launch {
-    /// Blocks, x y z.
-    pub grid: [u32; 3],
-    /// Threads of a block, x y z.
-    pub block: [u32; 3],
-    /// Dynamic shared memory of a block in bytes.
-    pub shared: u32,
-    /// Blocks of a cluster, x y z; none for no clusters, or what the kernel itself asks for.
-    pub cluster: Option<[u32; 3]>,
-}
-
-impl Launch {
-    /// A one-dimensional launch without dynamic shared memory.
-    pub fn linear(blocks: u32, threads: u32) -> Self {
-        Self {
-            grid: [blocks, 1, 1],
-            block: [threads, 1, 1],
-            shared: 0,
-            cluster: None,
-        }
-    }
-
-    /// With so many bytes of dynamic shared memory.
-    #[must_use]
-    pub fn with_shared(self, shared: u32) -> Self {
-        Self { shared, ..self }
-    }
-}
 
 /// An emulated device.
 ///
@@ -437,86 +321,5 @@ impl Device {
             bytes: u64::from(shared_bytes),
         })?;
         Ok(finish::report(&grid, worker))
-    }
-
-    /// Blocks of a cluster, if the launch or the kernel asks for clusters.
-    fn check_limits(
-        &self,
-        program: &Program,
-        launch: &Launch,
-    ) -> Result<Option<[u32; 3]>, LaunchError> {
-        let spec = &self.spec;
-        let threads = launch.block.iter().map(|n| u64::from(*n)).product::<u64>();
-        let sides = launch.block.iter().zip(&spec.max_block);
-        if threads == 0
-            || threads > u64::from(spec.max_threads_per_block)
-            || sides.clone().any(|(n, most)| n > most)
-        {
-            return Err(LaunchError::Block {
-                block: launch.block,
-                most: spec.max_threads_per_block,
-                sides: spec.max_block,
-                device: spec.name.clone(),
-            });
-        }
-        if program.max_threads.is_some_and(|most| threads > most) {
-            return Err(LaunchError::LaunchBounds {
-                threads,
-                most: program.max_threads.unwrap_or(0),
-                kernel: program.name.clone(),
-            });
-        }
-        if program.required_block.is_some_and(|r| r != launch.block) {
-            return Err(LaunchError::RequiredBlock {
-                block: launch.block,
-                required: program.required_block.unwrap_or_default(),
-            });
-        }
-        let mut sides = launch.grid.iter().zip(&spec.max_grid);
-        if sides.any(|(n, most)| *n == 0 || n > most) {
-            return Err(LaunchError::Grid {
-                grid: launch.grid,
-                sides: spec.max_grid,
-                device: spec.name.clone(),
-            });
-        }
-        self.check_shared(program, launch)?;
-        let cluster = launch.cluster.or(program.cluster);
-        if let Some(cluster) = cluster {
-            let blocks = cluster.iter().map(|n| u64::from(*n)).product::<u64>();
-            let whole = launch.grid.iter().zip(&cluster);
-            if blocks == 0
-                || blocks > u64::from(spec.max_cluster_blocks_opt_in)
-                || whole.clone().any(|(n, side)| n % side != 0)
-                || spec.compute_capability.0 < 9
-            {
-                return Err(LaunchError::Cluster {
-                    cluster,
-                    grid: launch.grid,
-                    most: spec.max_cluster_blocks_opt_in,
-                    device: spec.name.clone(),
-                });
-            }
-        }
-        Ok(cluster)
-    }
-
-    fn check_shared(&self, program: &Program, launch: &Launch) -> Result<(), LaunchError> {
-        let spec = &self.spec;
-        let too_much = |requested: u64, most: u32| LaunchError::SharedMemory {
-            requested,
-            stat: program.static_shared,
-            most,
-            device: spec.name.clone(),
-        };
-        if program.static_shared > spec.shared_bytes_per_block {
-            let requested = u64::from(program.static_shared);
-            return Err(too_much(requested, spec.shared_bytes_per_block));
-        }
-        let requested = u64::from(program.static_shared) + u64::from(launch.shared);
-        if requested > u64::from(spec.shared_bytes_per_block_opt_in) {
-            return Err(too_much(requested, spec.shared_bytes_per_block_opt_in));
-        }
-        Ok(())
     }
 }

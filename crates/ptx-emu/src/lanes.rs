@@ -38,7 +38,7 @@ static WORDS: [[u32; 8]; 256] = {
     let mut table = [[0; 8]; 256];
     let mut at = 0;
     while at < 256 * 8 {
-        if at / 8 >> (at % 8) & 1 != 0 {
+        if (at / 8) >> (at % 8) & 1 != 0 {
             table[at / 8][at % 8] = u32::MAX;
         }
         at += 1;
@@ -51,7 +51,7 @@ static DOUBLES: [[u64; 4]; 16] = {
     let mut table = [[0; 4]; 16];
     let mut at = 0;
     while at < 16 * 4 {
-        if at / 4 >> (at % 4) & 1 != 0 {
+        if (at / 4) >> (at % 4) & 1 != 0 {
             table[at / 4][at % 4] = u64::MAX;
         }
         at += 1;
@@ -73,9 +73,9 @@ fn put_words(regs: &mut Registers, slot: u32, mask: u32, value: &[u32; 32]) {
     let mut new = *into;
     for part in 0..4 {
         let taken = &WORDS[(mask >> (8 * part) & 0xff) as usize];
-        for lane in 0..8 {
+        for (lane, taken) in taken.iter().enumerate() {
             let at = 8 * part + lane;
-            new[at] ^= (new[at] ^ value[at]) & taken[lane];
+            new[at] ^= (new[at] ^ value[at]) & taken;
         }
     }
     *into = new;
@@ -94,9 +94,9 @@ fn put_doubles(regs: &mut Registers, slot: u32, mask: u32, value: &[u64; 32]) {
     let mut new = *into;
     for part in 0..8 {
         let taken = &DOUBLES[(mask >> (4 * part) & 0xf) as usize];
-        for lane in 0..4 {
+        for (lane, taken) in taken.iter().enumerate() {
             let at = 4 * part + lane;
-            new[at] ^= (new[at] ^ value[at]) & taken[lane];
+            new[at] ^= (new[at] ^ value[at]) & taken;
         }
     }
     *into = new;

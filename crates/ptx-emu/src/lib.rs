@@ -20,6 +20,8 @@ mod simd;
 
 pub use decode::form::LoadError;
 pub use device::{Arg, Buffer, Checks, Device, Launch, LaunchError, MemoryError, Schedule};
+pub use matrix::swizzle::Swizzle;
+pub use matrix::tensor_map::{ElementType, Fill, TensorMap, TensorMapError, TensorMapSpec};
 pub use module::{Module, Parameter};
 pub use parser::ParseError;
 pub use report::*;

@@ -60,6 +60,8 @@ pub(crate) enum Traffic {
     CopyOut,
     MatrixLoad,
     MatrixStore,
+    /// Operands of `wgmma`, which four warps run as one.
+    WarpGroup,
     /// Kernel parameters.
     Param,
     /// Constant memory.
@@ -134,8 +136,6 @@ pub(crate) enum Special {
     ClusterCtaRank,
     /// `%cluster_nctarank`
     ClusterNctaRank,
-    /// `%is_explicit_cluster`, as 0 or 1
-    ExplicitCluster,
 }
 
 /// One parameter of a kernel.
@@ -149,7 +149,6 @@ pub(crate) struct Param {
 /// A function as calls see it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Callee {
-    pub name: String,
     /// First op.
     pub start: u32,
     /// Registers: first slot and number, first predicate and number.
@@ -205,6 +204,12 @@ pub(crate) struct Program {
 }
 
 impl Program {
+    /// Whether the asynchronous proxy may read shared memory.
+    pub(crate) fn reads_by_proxy(&self) -> bool {
+        let reads = |op: &Op| matches!(op.traffic, Traffic::CopyOut | Traffic::WarpGroup);
+        self.ops.iter().any(reads)
+    }
+
     /// Slots `list` to `list + n` of the operand lists.
     #[inline(always)]
     pub(crate) fn list(&self, op: &Op, n: usize) -> &[u32] {

@@ -35,7 +35,12 @@ fn kernels_run_at_half_the_goal_at_least() {
         return;
     }
     let mut slow = Vec::new();
-    for (name, n) in [("naive", 192), ("tiled", 192), ("layernorm", 256), ("bf16", 256)] {
+    for (name, n) in [
+        ("naive", 192),
+        ("tiled", 192),
+        ("layernorm", 256),
+        ("bf16", 256),
+    ] {
         let mut timed = Timed::new(name, n);
         let operations = timed.operations() as f64;
         for (checks, goal) in [Checks::NONE, Checks::ALL].into_iter().zip(timed.goal) {

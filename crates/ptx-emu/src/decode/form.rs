@@ -99,9 +99,10 @@ impl<'a> Form<'a> {
         None
     }
 
-    /// Takes all modifiers that begin with `start`.
-    pub(crate) fn drop_all(&mut self, start: &str) {
-        self.rest.retain(|part| !part.starts_with(start));
+    /// Takes the first modifier that begins with `start`; what follows that.
+    pub(crate) fn after(&mut self, start: &str) -> Option<&'a str> {
+        let at = self.rest.iter().position(|part| part.starts_with(start))?;
+        self.rest.remove(at).strip_prefix(start)
     }
 
     /// Takes the first modifier that names a type.

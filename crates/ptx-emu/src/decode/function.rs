@@ -91,7 +91,6 @@ impl<'m, 'a> Decoder<'m, 'a> {
         let start = self.program.ops.len();
         let frame = self.new_slot(true);
         self.program.functions.push(Callee {
-            name: function.name.to_owned(),
             frame,
             wide: vec![(frame, 1)],
             slots: (self.program.slots - 2, 0),

@@ -96,7 +96,12 @@ fn instructions(all: &mut Counters, op: &Op, tally: &OpTally) {
         Class::Special => all.special_operations += tally.lanes * flops.max(1),
         Class::Matrix => {
             if let Some(matrix) = op.matrix {
-                all.matrix_operations[matrix] += tally.warps;
+                let together = if op.traffic == Traffic::WarpGroup {
+                    4
+                } else {
+                    1
+                };
+                all.matrix_operations[matrix] += tally.warps / together;
                 all.matrix_flops[matrix] += flops * tally.warps;
             }
         }
@@ -108,7 +113,7 @@ fn instructions(all: &mut Counters, op: &Op, tally: &OpTally) {
 fn requests(all: &mut Counters, op: &Op, tally: &OpTally) {
     let executed = u64::from(tally.lanes > 0) * tally.warps;
     match op.traffic {
-        Traffic::None | Traffic::WarpBarrier => {}
+        Traffic::None | Traffic::WarpBarrier | Traffic::WarpGroup => {}
         Traffic::Param => all.param_loads += executed,
         Traffic::Const => all.const_loads += tally.global.requests,
         Traffic::Load => {

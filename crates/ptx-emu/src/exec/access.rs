@@ -281,7 +281,7 @@ fn check(cx: &mut Cx<'_>, op: &Op, request: Request, reached: Reached) {
         Memory::Shared(rank) => {
             let own = rank as usize == cx.rank;
             let block = &mut cx.blocks[rank as usize];
-            if checks.counters {
+            if checks.counters && request.kind != Kind::Peek {
                 tally.shared.requests += 1;
                 tally.shared.bytes += u64::from(pattern.bytes * pattern.mask.count_ones());
                 tally.shared.units += u64::from(pattern.wavefronts);
@@ -306,19 +306,31 @@ fn check(cx: &mut Cx<'_>, op: &Op, request: Request, reached: Reached) {
                 found = match request.kind {
                     Kind::Read => shadow.read(offset, pattern, who, order),
                     Kind::Write | Kind::Init => shadow.write(offset, pattern, who, order),
-                    Kind::StrongRead => shadow.strong_read(offset, pattern, who, order),
+                    Kind::StrongRead | Kind::Peek => {
+                        shadow.strong_read(offset, pattern, who, order)
+                    }
                     Kind::Atomic | Kind::BlockAtomic | Kind::StrongWrite | Kind::Sync => {
                         shadow.atomic(offset, pattern, who, order)
                     }
                     Kind::Copy => shadow.async_write(offset, pattern, who, order),
                 };
+                if request.kind.writes() {
+                    shadow.through_proxy(offset, pattern, true);
+                }
             }
             let watched = block.watched.clone();
             let from = offset.wrapping_add_signed(i64::from(pattern.low));
             let to = offset.wrapping_add_signed(i64::from(pattern.high));
             let special = from < u64::from(watched.end) && to > u64::from(watched.start);
+            let early = match request.kind {
+                Kind::Peek if checks.races && own => block.shadow.early_for_proxy(offset, pattern),
+                _ => None,
+            };
             if unset.is_some() || found.is_some() {
                 explain::shared(cx, op, request, unset, found);
+            }
+            if let Some((offset, writer)) = early {
+                watch::early(cx, op, request.mask, offset, writer);
             }
             if special && !matches!(request.kind, Kind::Init | Kind::Sync) {
                 watch::special(cx, op, request, reached);

@@ -155,10 +155,4 @@ impl Barriers {
         };
         Some(completed)
     }
-
-    /// Threads that wait at a barrier, for reports.
-    pub(crate) fn arrived_threads(&self, id: u8) -> u32 {
-        let lanes = self.slots[usize::from(id & 15)].lanes;
-        lanes.iter().map(|l| l.count_ones()).sum()
-    }
 }

@@ -7,15 +7,16 @@ use crate::device::Schedule;
 use crate::exec::barrier::{Barriers, Completed};
 use crate::exec::clocks::Clocks;
 use crate::exec::cluster::ClusterBarrier;
+use crate::exec::constants::fill_constants;
 use crate::exec::copies::Copy;
 use crate::exec::mbarrier::Mbarriers;
+use crate::exec::products::Group;
+use crate::exec::run::run;
 use crate::exec::tally::Worker;
-use crate::exec::warp::{self, Outcome, State, Warp, next_random};
+use crate::exec::warp::{Outcome, State, Warp, next_random};
 use crate::exec::{Cx, Entry, Grid, coordinates};
 use crate::lanes::Lanes;
 use crate::memory::bytes::Storage;
-use crate::memory::window;
-use crate::program::{Constant, Special};
 use crate::report::{ViolationKind, Waiting};
 use crate::shadow::{Clock, Order, SharedShadow};
 
@@ -54,6 +55,8 @@ pub(crate) struct Block {
     /// What is ordered before this block's present of what the others of the cluster did.
     pub foreign: Clocks,
     pub mbarriers: Mbarriers,
+    /// Matrix products of each group of four warps.
+    pub products: [Group; 8],
     /// Shared memory that bulk copies still read.
     pub readings: Vec<Reading>,
     /// Where mbarriers and such memory lie.
@@ -85,6 +88,7 @@ impl Block {
             cluster: ClusterBarrier::default(),
             foreign: Clocks::default(),
             mbarriers: Mbarriers::default(),
+            products: [Group::default(); 8],
             readings: Vec::new(),
             watched: 0..0,
         })
@@ -98,6 +102,7 @@ impl Block {
         let warps = grid.warps_per_block();
         let bytes = u64::from(grid.shared_bytes);
         self.shadow.reset(bytes, warps, &mut self.order);
+        self.shadow.watch_proxy(grid.program.reads_by_proxy());
         self.barriers = Barriers::default();
         self.released = [[0; 32]; 16];
         self.fenced = false;
@@ -111,6 +116,7 @@ impl Block {
         self.cluster = ClusterBarrier::default();
         self.foreign = Clocks::default();
         self.mbarriers.clear();
+        self.products = [Group::default(); 8];
         self.readings.clear();
         self.watched = 0..0;
     }
@@ -133,6 +139,16 @@ impl Block {
         let all = readings.chain(self.mbarriers.around());
         let around = all.reduce(|a, b| a.start.min(b.start)..a.end.max(b.end));
         self.watched = around.unwrap_or(0..0);
+    }
+
+    /// Whether all warps of the group of `warp` have committed so many groups of products.
+    pub(crate) fn committed(&self, warp: u32, commits: u32) -> bool {
+        let first = warp as usize / 4 * 4;
+        let counts = self.products[first / 4].commits;
+        (0..4).all(|i| {
+            let gone = self.live.get(first + i).is_none_or(|lanes| *lanes == 0);
+            gone || counts[i] >= commits
+        })
     }
 
     /// Whether all threads have exited.
@@ -242,7 +258,7 @@ impl Cluster {
                     entry: Entry::Fresh,
                     wait: State::Ready,
                 };
-                let outcome = warp::run(&mut cx, &mut left);
+                let outcome = run(&mut cx, &mut left);
                 let ran = u64::try_from(quantum - left).unwrap_or(0);
                 used += ran;
                 progress |= ran > 0;
@@ -262,7 +278,11 @@ impl Cluster {
                 tries = if events == seen { tries + 1 } else { 0 };
                 seen = events;
                 let late = tries < PATIENCE;
-                let late = late && self.warps.iter_mut().fold(false, |any, w| w.time_out() | any);
+                let late = late
+                    && self
+                        .warps
+                        .iter_mut()
+                        .fold(false, |any, w| w.time_out() | any);
                 if late {
                     continue;
                 }
@@ -314,7 +334,10 @@ impl Cluster {
         for warp in &self.warps {
             for fragment in &warp.fragments {
                 let pc = match fragment.state {
-                    State::Collect | State::Cluster { .. } | State::Mbarrier { .. } => fragment.pc,
+                    State::Collect
+                    | State::Cluster { .. }
+                    | State::Mbarrier { .. }
+                    | State::Products { .. } => fragment.pc,
                     _ => fragment.pc.saturating_sub(1),
                 } as usize;
                 let op = &grid.program.ops[pc.min(grid.program.ops.len() - 1)];
@@ -339,87 +362,5 @@ impl Cluster {
             warp.index * 32 + mask.trailing_zeros(),
             ViolationKind::Deadlock { waiting },
         );
-    }
-}
-
-/// Writes immediates, addresses and special registers into their slots.
-#[allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "32-bit registers"
-)]
-fn fill_constants(grid: &Grid<'_>, warp: &mut Warp, block: [u32; 3]) {
-    for (slot, constant) in &grid.program.constants {
-        let at = *slot as usize;
-        let wide = match constant {
-            Constant::Word(word) => {
-                warp.regs.slots[at] = Lanes([*word; 32]);
-                continue;
-            }
-            Constant::Special(special) => {
-                let lane = |lane| special_value(grid, warp.index, block, *special, lane);
-                warp.regs.slots[at] = Lanes(std::array::from_fn(lane));
-                continue;
-            }
-            Constant::DynamicShared32(offset) => {
-                let address = i64::from(grid.dynamic_start).wrapping_add(*offset);
-                warp.regs.slots[at] = Lanes([address as u32; 32]);
-                continue;
-            }
-            Constant::Double(double) => *double,
-            Constant::Global(index, offset) => {
-                grid.globals[*index as usize].wrapping_add_signed(*offset)
-            }
-            Constant::DynamicShared(offset) => {
-                u64::from(grid.dynamic_start).wrapping_add_signed(*offset)
-            }
-        };
-        let both: [u64; 32] = [wide; 32];
-        crate::lanes::Lane::store(&mut warp.regs, *slot, u32::MAX, &both);
-    }
-    // The frame of the kernel itself begins where local memory does.
-    let frame = [u64::from(window::LOCAL_START); 32];
-    let slot = grid.program.functions[0].frame;
-    crate::lanes::Lane::store(&mut warp.regs, slot, u32::MAX, &frame);
-}
-
-#[allow(clippy::cast_possible_truncation, reason = "32-bit registers")]
-fn special_value(
-    grid: &Grid<'_>,
-    warp: u32,
-    block: [u32; 3],
-    special: Special,
-    lane: usize,
-) -> u32 {
-    let lane = lane as u32;
-    let side = |d: u8| usize::from(d.min(2));
-    let thread = u64::from(warp * 32 + lane);
-    let rank =
-        |within: [u32; 3]| within[0] + grid.cluster[0] * (within[1] + grid.cluster[1] * within[2]);
-    let within = [0, 1, 2].map(|i| block[i] % grid.cluster[i]);
-    match special {
-        Special::Tid(d) => coordinates(thread, grid.threads)[side(d)],
-        Special::Ntid(d) => grid.threads[side(d)],
-        Special::Ctaid(d) => block[side(d)],
-        Special::Nctaid(d) => grid.blocks[side(d)],
-        Special::LaneId => lane,
-        Special::WarpId => warp,
-        Special::NwarpId => grid.warps_per_block(),
-        Special::MaskEq => 1 << lane,
-        Special::MaskLt => (1 << lane) - 1,
-        Special::MaskLe => u32::MAX >> (31 - lane),
-        Special::MaskGt => !(u32::MAX >> (31 - lane)),
-        Special::MaskGe => !((1 << lane) - 1),
-        Special::SmId | Special::GridId => 0,
-        Special::NsmId => grid.spec.multiprocessors,
-        Special::DynamicSharedBytes => grid.dynamic_shared,
-        Special::TotalSharedBytes => grid.shared_bytes,
-        Special::ClusterId(d) => block[side(d)] / grid.cluster[side(d)],
-        Special::NclusterId(d) => grid.blocks[side(d)] / grid.cluster[side(d)],
-        Special::ClusterCtaid(d) => within[side(d)],
-        Special::ClusterNctaid(d) => grid.cluster[side(d)],
-        Special::ClusterCtaRank => rank(within),
-        Special::ClusterNctaRank => grid.blocks_per_cluster(),
-        Special::ExplicitCluster => u32::from(grid.clustered),
     }
 }

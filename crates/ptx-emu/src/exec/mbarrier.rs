@@ -204,7 +204,11 @@ mod tests {
         assert_eq!(step(&mut object), 0);
         object.complete_tx(16).unwrap();
         object.arrive(1).unwrap();
-        assert_eq!(step(&mut object), 0, "bytes came before they were announced");
+        assert_eq!(
+            step(&mut object),
+            0,
+            "bytes came before they were announced"
+        );
         object.expect(16).unwrap();
         assert_eq!(step(&mut object), 1);
         assert!(object.arrive(3).is_err());

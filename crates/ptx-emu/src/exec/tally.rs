@@ -6,6 +6,7 @@ use std::collections::hash_map::Entry;
 use crate::access::PatternCache;
 use crate::exec::access::range::Ranges;
 use crate::exec::acquired::Acquired;
+use crate::matrix::wgmma::Panel;
 use crate::program::Program;
 use crate::report::ViolationKind;
 
@@ -85,6 +86,8 @@ pub(crate) struct Worker {
     /// Addresses of the request under way.
     pub addresses: [u64; 32],
     pub random: u64,
+    /// Matrix B of the last `wgmma`.
+    pub matrix: Panel,
     /// Patterns of bulk copies.
     pub ranges: Ranges,
     /// Violations by statement and kind.
@@ -107,6 +110,7 @@ impl Worker {
             allocations: vec![0; ops],
             addresses: [0; 32],
             random: 1,
+            matrix: Vec::new(),
             ranges: Ranges::default(),
             found: HashMap::new(),
             blocks: 0,

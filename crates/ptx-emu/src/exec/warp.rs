@@ -8,58 +8,15 @@
 use std::rc::Rc;
 
 use crate::device::Schedule;
+use crate::exec::Entry;
 use crate::exec::block::Block;
 use crate::exec::copies::Copies;
+use crate::exec::fragment::same_frame;
+pub(crate) use crate::exec::fragment::{Fragment, Frame, State, next_random};
+use crate::exec::products::Product;
 use crate::exec::written::Written;
-use crate::exec::{Cx, Entry, Flow};
 use crate::lanes::{Lanes, Registers};
 use crate::memory::bytes::Storage;
-
-/// Why a fragment does not run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum State {
-    /// It can.
-    Ready,
-    /// It is to run the instruction as one whose wait is over, or has no hope.
-    Again(Entry),
-    /// It waits for other lanes of the warp at this instruction.
-    Collect,
-    /// It waits until barrier `id` has left phase `phase`; then runs its instruction again
-    /// (`again`), or goes on.
-    Barrier { id: u8, phase: u32, again: bool },
-    /// It waits until the cluster's barrier has left this phase.
-    Cluster { phase: u32 },
-    /// It waits until an mbarrier of its block has left this phase.
-    Mbarrier { offset: u32, phase: u32 },
-}
-
-/// A call that has not returned.
-#[derive(Debug)]
-pub(crate) struct Frame {
-    pub parent: Option<Rc<Frame>>,
-    /// Where the caller goes on.
-    pub back: u32,
-    /// Index of the function that was called.
-    pub function: u32,
-    pub depth: u32,
-    /// Offset in local memory behind the frames so far.
-    pub local_end: u32,
-    /// Registers and predicates of the function as a call further out left them.
-    pub saved: Option<(Vec<Lanes>, Vec<u32>)>,
-    /// Slots for the results, and the operand list they come from.
-    pub call: u32,
-}
-
-/// Lanes of a warp that are at the same instruction.
-#[derive(Clone, Debug)]
-pub(crate) struct Fragment {
-    pub pc: u32,
-    pub mask: u32,
-    pub frame: Option<Rc<Frame>>,
-    pub state: State,
-    /// When it last had to let others run.
-    pub served: u64,
-}
 
 /// 32 threads that run together.
 #[derive(Debug)]
@@ -88,9 +45,11 @@ pub(crate) struct Warp {
     pub copies: Copies,
     /// Bulk copies under way that it waits for by group.
     pub bulk: Copies,
+    /// Matrix products under way.
+    pub products: Vec<Product>,
     /// `mbarrier.test_wait` has failed an odd number of times.
     pub failed: bool,
-    paused: u64,
+    pub(super) paused: u64,
 }
 
 /// How far a warp has come.
@@ -126,6 +85,7 @@ impl Warp {
             local_written: Written::default(),
             copies: Copies::default(),
             bulk: Copies::default(),
+            products: Vec::new(),
             failed: false,
             paused: 0,
         }
@@ -140,6 +100,7 @@ impl Warp {
         self.paused = 0;
         self.copies.clear();
         self.bulk.clear();
+        self.products.clear();
         self.failed = false;
         self.fragments.clear();
         self.push(0, lanes, None, State::Ready);
@@ -175,6 +136,7 @@ impl Warp {
             State::Barrier { id, phase, .. } => block.barriers.phase(id) != phase,
             State::Cluster { phase } => block.cluster.phase != phase,
             State::Mbarrier { offset, phase } => block.mbarriers.phase(offset) != Some(phase),
+            State::Products { commits } => block.committed(self.index, commits),
         })
     }
 
@@ -191,7 +153,8 @@ impl Warp {
     }
 
     /// Lets fragments go on whose barrier is complete.
-    fn wake(&mut self, block: &Block) {
+    pub(super) fn wake(&mut self, block: &Block) {
+        let index = self.index;
         for fragment in &mut self.fragments {
             match fragment.state {
                 State::Barrier { id, phase, again } if block.barriers.phase(id) != phase => {
@@ -202,6 +165,9 @@ impl Warp {
                     };
                 }
                 State::Cluster { phase } if block.cluster.phase != phase => {
+                    fragment.state = State::Again(Entry::Resumed);
+                }
+                State::Products { commits } if block.committed(index, commits) => {
                     fragment.state = State::Again(Entry::Resumed);
                 }
                 State::Mbarrier { offset, phase }
@@ -215,7 +181,7 @@ impl Warp {
     }
 
     /// Takes the fragment that is to run next out of the list, joined with all that are where it is.
-    fn pick(&mut self, schedule: Schedule, random: &mut u64) -> Option<Fragment> {
+    pub(super) fn pick(&mut self, schedule: Schedule, random: &mut u64) -> Option<Fragment> {
         let ready = |f: &Fragment| matches!(f.state, State::Ready | State::Again(_));
         let depth = |f: &Fragment| f.frame.as_ref().map_or(0, |frame| frame.depth);
         let candidates = (0..self.fragments.len()).filter(|i| ready(&self.fragments[*i]));
@@ -282,162 +248,4 @@ impl Warp {
         first.state = State::Again(Entry::Forced);
         true
     }
-}
-
-fn same_frame(a: Option<&Rc<Frame>>, b: Option<&Rc<Frame>>) -> bool {
-    match (a, b) {
-        (None, None) => true,
-        (Some(a), Some(b)) => Rc::ptr_eq(a, b),
-        _ => false,
-    }
-}
-
-/// The next of a sequence of numbers that look random (xorshift64*).
-pub(crate) fn next_random(state: &mut u64) -> u64 {
-    *state ^= *state >> 12;
-    *state ^= *state << 25;
-    *state ^= *state >> 27;
-    state.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 16
-}
-
-/// Runs the warp of `cx` until all its lanes wait or have exited, or about `left` instructions,
-/// which it counts down.
-pub(crate) fn run(cx: &mut Cx<'_>, left: &mut i64) -> Outcome {
-    let grid = cx.grid;
-    loop {
-        cx.warp.wake(&cx.blocks[cx.rank]);
-        let Some(picked) = cx.warp.pick(grid.schedule, &mut cx.worker.random) else {
-            return if cx.warp.live == 0 {
-                Outcome::Done
-            } else {
-                Outcome::Blocked
-            };
-        };
-        cx.active = picked.mask;
-        cx.pc = picked.pc;
-        cx.warp.frame = picked.frame;
-        cx.entry = match picked.state {
-            State::Again(entry) => entry,
-            _ => Entry::Fresh,
-        };
-        loop {
-            let (flow, at) = if grid.checks.counters {
-                straight::<true>(cx, left)
-            } else {
-                straight::<false>(cx, left)
-            };
-            match flow {
-                Flow::Next | Flow::Jump => {
-                    if *left <= 0 {
-                        pause(cx);
-                        return Outcome::Paused;
-                    }
-                    if meets(cx) {
-                        let frame = cx.warp.frame.take();
-                        cx.warp.push(cx.pc, cx.active, frame, State::Ready);
-                        break;
-                    }
-                }
-                Flow::Switch => {
-                    if *left <= 0 {
-                        return Outcome::Paused;
-                    }
-                    break;
-                }
-                Flow::Yield => {
-                    pause(cx);
-                    return Outcome::Paused;
-                }
-                Flow::Collect => {
-                    let frame = cx.warp.frame.take();
-                    let rest = cx.active & !cx.mask;
-                    cx.warp.push(at + 1, rest, frame.clone(), State::Ready);
-                    cx.warp.push(at, cx.mask, frame, State::Collect);
-                    break;
-                }
-                Flow::Wait => {
-                    let frame = cx.warp.frame.take();
-                    let rest = cx.active & !cx.mask;
-                    let wait = cx.wait;
-                    cx.warp.push(at + 1, rest, frame.clone(), State::Ready);
-                    cx.warp.push(cx.pc, cx.mask, frame, wait);
-                    break;
-                }
-                Flow::Stop => return Outcome::Stopped,
-            }
-        }
-        if *left <= 0 {
-            return Outcome::Paused;
-        }
-    }
-}
-
-/// Runs instructions one after the other until one stops this, `left` is used up, or other
-/// fragments of the warp may have to run. What the last of them said, and its place.
-#[inline(always)]
-fn straight<const COUNT: bool>(cx: &mut Cx<'_>, left: &mut i64) -> (Flow, u32) {
-    let ops = cx.grid.program.ops.as_slice();
-    let mut rest = *left;
-    let mut next = cx.pc;
-    loop {
-        let at = next;
-        let op = &ops[at as usize];
-        next = at + 1;
-        cx.pc = next;
-        cx.mask = cx.active & (cx.warp.regs.preds[op.guard as usize] ^ op.flip);
-        rest -= 1;
-        let again = COUNT && cx.entry == Entry::Resumed;
-        let flow = if cx.mask != 0 || op.always {
-            op.run.call(cx, op)
-        } else {
-            Flow::Next
-        };
-        if COUNT && !again && flow != Flow::Collect {
-            let tally = &mut cx.worker.tallies[at as usize];
-            tally.warps += 1;
-            tally.lanes += u64::from(cx.mask.count_ones());
-        }
-        cx.entry = Entry::Fresh;
-        if rest > 0 && cx.warp.fragments.is_empty() {
-            match flow {
-                // `next` is not read back from `cx`, for that would make each instruction wait
-                // for the one before.
-                Flow::Next => continue,
-                Flow::Jump => {
-                    next = cx.pc;
-                    continue;
-                }
-                _ => {}
-            }
-        }
-        *left = rest;
-        return (flow, at);
-    }
-}
-
-/// Puts the running fragment behind all others.
-fn pause(cx: &mut Cx<'_>) {
-    let warp = &mut *cx.warp;
-    warp.paused += 1;
-    warp.fragments.push(Fragment {
-        pc: cx.pc,
-        mask: cx.active,
-        frame: warp.frame.take(),
-        state: State::Ready,
-        served: warp.paused,
-    });
-}
-
-/// Whether the running fragment has come to where another waits for it, or has passed one that is
-/// to run first.
-fn meets(cx: &Cx<'_>) -> bool {
-    let forward = cx.grid.schedule == Schedule::Forward && cx.warp.paused == 0;
-    cx.warp.fragments.iter().any(|f| {
-        let there = match f.state {
-            State::Ready if forward => cx.pc >= f.pc,
-            State::Ready | State::Collect => cx.pc == f.pc,
-            _ => false,
-        };
-        there && same_frame(f.frame.as_ref(), cx.warp.frame.as_ref())
-    })
 }

@@ -65,7 +65,7 @@ pub(crate) fn decode<'a>(
     let hinted = form.flag("L2::cache_hint");
     match form.choice(&["mbarrier::complete_tx::bytes", "bulk_group"]) {
         Some("bulk_group") => {
-            if !form.flag("global") || !form.flag("shared::cta") {
+            if spaces(&mut form) != [Some("global"), Some("shared::cta")] {
                 return Err(form.unsupported("groups are those of `.global.shared::cta`"));
             }
             form.done()?;
@@ -89,6 +89,12 @@ pub(crate) fn decode<'a>(
     }
 }
 
+/// `.dst.src`
+fn spaces(form: &mut Form<'_>) -> [Option<&'static str>; 2] {
+    let names = ["global", "shared::cta", "shared::cluster"];
+    [form.choice(&names), form.choice(&names)]
+}
+
 fn count(form: &Form<'_>, operands: &[Operand<'_>]) -> LoadError {
     form.operand(format!("{} operands", operands.len()), "those of its form")
 }
@@ -100,14 +106,12 @@ fn load<'a>(
     hinted: bool,
 ) -> Result<(), LoadError> {
     let mut op = d.op::<Load>();
-    let cluster = form.flag("shared::cluster");
-    let own = form.flag("shared::cta");
-    let global = form.flag("global");
+    let spaces = spaces(&mut form);
     let multicast = form.flag("multicast::cluster");
-    match (global, cluster, own) {
-        (true, true, false) => op.traffic = Traffic::CopyPastL1,
-        (true, false, true) if !multicast => op.traffic = Traffic::CopyPastL1,
-        (false, true, true) if !multicast && !hinted => {
+    match spaces {
+        [Some("shared::cluster"), Some("global")] => op.traffic = Traffic::CopyPastL1,
+        [Some("shared::cta"), Some("global")] if !multicast => op.traffic = Traffic::CopyPastL1,
+        [Some("shared::cluster"), Some("shared::cta")] if !multicast && !hinted => {
             op.aux |= FROM_SHARED;
             op.traffic = Traffic::CopyOut;
         }

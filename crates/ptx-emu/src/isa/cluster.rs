@@ -91,7 +91,12 @@ impl Handler for Arrive {
             return flow;
         }
         let again = cluster::arrive(cx, op.aux & RELAXED == 0);
-        misuse(cx, op, again, "a thread arrives twice without a wait between");
+        misuse(
+            cx,
+            op,
+            again,
+            "a thread arrives twice without a wait between",
+        );
         Flow::Next
     }
 }

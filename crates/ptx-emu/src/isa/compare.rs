@@ -136,6 +136,28 @@ fn to_predicate<'a>(
     Ok(())
 }
 
+/// What `set` writes where the comparison is true; for pairs, in each half.
+fn truth(to: Type, ty: Type) -> Option<i64> {
+    let pair = matches!(ty, Type::F16x2 | Type::Bf16x2);
+    let half = matches!(ty, Type::F16 | Type::Bf16);
+    let exists = match to {
+        Type::U32 | Type::S32 => true,
+        Type::U16 | Type::S16 => half,
+        Type::F32 => !half && !pair,
+        Type::F16 => !pair && ty != Type::Bf16,
+        Type::Bf16 => !pair,
+        Type::F16x2 | Type::Bf16x2 => to == ty,
+        _ => false,
+    };
+    exists.then_some(match to {
+        Type::U32 | Type::S32 if !pair => 0xffff_ffff,
+        Type::U16 | Type::S16 | Type::U32 | Type::S32 => 0xffff,
+        Type::F32 => 0x3f80_0000,
+        Type::Bf16 | Type::Bf16x2 => 0x3f80,
+        _ => 0x3c00,
+    })
+}
+
 /// `set.CmpOp{.BoolOp}{.ftz}.dtype.stype d, a, b{, c}`
 fn to_register<'a>(
     d: &mut Decoder<'_, 'a>,
@@ -149,20 +171,7 @@ fn to_register<'a>(
     if comparison.ftz && to == Type::Bf16 {
         return Err(form.unsupported("`.ftz` does not exist for this type"));
     }
-    // what a true comparison writes; for pairs, in each half
-    let truth = match (to, ty) {
-        (Type::U32 | Type::S32, Type::F16x2 | Type::Bf16x2) => 0xffff,
-        (Type::F16x2, Type::F16x2) => 0x3c00,
-        (Type::Bf16x2, Type::Bf16x2) => 0x3f80,
-        (_, Type::F16x2 | Type::Bf16x2) => return Err(no_type(&form)),
-        (Type::U16 | Type::S16, Type::F16 | Type::Bf16) => 0xffff,
-        (Type::U32 | Type::S32, _) => 0xffff_ffff,
-        (Type::F32, Type::F16 | Type::Bf16) => return Err(no_type(&form)),
-        (Type::F32, _) => 0x3f80_0000,
-        (Type::F16, t) if t != Type::Bf16 => 0x3c00,
-        (Type::Bf16, _) => 0x3f80,
-        _ => return Err(no_type(&form)),
-    };
+    let truth = truth(to, ty).ok_or_else(|| no_type(&form))?;
     let Some((result, sources)) = instruction.operands.split_first() else {
         return Err(form.operand("no operands", "a register"));
     };

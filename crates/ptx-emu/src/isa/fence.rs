@@ -87,7 +87,14 @@ fn proxy<'a>(
         .ok_or_else(|| form.unsupported("the proxy that it names"))?;
     match kind {
         "async" => {
-            form.choice(&["global", "shared::cta", "shared::cluster"]);
+            let space = form.choice(&["global", "shared::cta", "shared::cluster"]);
+            if space != Some("global") {
+                form.done()?;
+                let [] = d.operands(&form, instruction)?;
+                let op = d.op::<Proxy>();
+                d.push(op);
+                return Ok(());
+            }
         }
         "async::generic" => {
             let restrict = form.choice(&[
@@ -133,6 +140,21 @@ impl<const SCOPE: u8> Handler for Fence<SCOPE> {
         let block = cx.block();
         block.fences |= 1 << warp;
         block.fenced |= SCOPE == DEVICE || SCOPE == CLUSTER && clustered;
+        Flow::Next
+    }
+}
+
+/// `fence.proxy.async`, of shared memory.
+struct Proxy;
+
+impl Handler for Proxy {
+    #[inline(always)]
+    fn run<L: Level>(cx: &mut Cx<'_>, _: &Op) -> Flow {
+        if cx.grid.checks.races {
+            let warp = cx.warp.index;
+            let block = cx.block();
+            block.shadow.proxy_fence(warp, &block.order);
+        }
         Flow::Next
     }
 }

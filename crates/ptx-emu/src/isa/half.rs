@@ -44,7 +44,10 @@ pub(crate) fn decode<'a>(
     }
     let extremum = matches!(name, "min" | "max");
     let nan = extremum && form.flag("NaN");
-    let signs = [extremum && form.flag("xorsign"), extremum && form.flag("abs")];
+    let signs = [
+        extremum && form.flag("xorsign"),
+        extremum && form.flag("abs"),
+    ];
     if signs[0] != signs[1] {
         return Err(form.unsupported("`.xorsign` and `.abs` go together"));
     }
@@ -74,8 +77,8 @@ pub(crate) fn decode<'a>(
         register(d, &form, operand, ty)?;
         *slot = d.src(&form, operand, ty)?;
     }
-    op.d = d.dst(&form, result, ty)?;
     register(d, &form, result, ty)?;
+    op.d = d.dst(&form, result, ty)?;
     d.push(op);
     Ok(())
 }
@@ -88,7 +91,11 @@ fn register<'a>(
     operand: &Operand<'a>,
     ty: Type,
 ) -> Result<(), LoadError> {
-    let plain = if ty.bytes() == 2 { Type::B16 } else { Type::B32 };
+    let plain = if ty.bytes() == 2 {
+        Type::B16
+    } else {
+        Type::B32
+    };
     let has = d.register_type(operand);
     if has == Some(ty) || has == Some(plain) || has.is_none() && matches!(operand, Operand::Name(_))
     {
@@ -102,12 +109,7 @@ fn register<'a>(
 }
 
 /// The op of an instruction, if there is one of this name.
-fn op_of<H: Half>(
-    d: &Decoder<'_, '_>,
-    name: &str,
-    nan: bool,
-    signs: bool,
-) -> Option<Op> {
+fn op_of<H: Half>(d: &Decoder<'_, '_>, name: &str, nan: bool, signs: bool) -> Option<Op> {
     Some(match (name, nan, signs) {
         ("add", ..) => d.op::<Binary<H, Add>>(),
         ("sub", ..) => d.op::<Binary<H, Sub>>(),

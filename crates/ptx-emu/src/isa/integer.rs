@@ -100,10 +100,14 @@ fn two_pairs<'a>(
         ("min", true, false) => lanes!(d, |a: u32, b: u32| -> u32 { pair::min_s16(a, b) }),
         ("max", true, false) => lanes!(d, |a: u32, b: u32| -> u32 { pair::max_s16(a, b) }),
         ("min", true, true) => {
-            lanes!(d, |a: u32, b: u32| -> u32 { pair::relu(pair::min_s16(a, b)) })
+            lanes!(d, |a: u32, b: u32| -> u32 {
+                pair::relu(pair::min_s16(a, b))
+            })
         }
         ("max", true, true) => {
-            lanes!(d, |a: u32, b: u32| -> u32 { pair::relu(pair::max_s16(a, b)) })
+            lanes!(d, |a: u32, b: u32| -> u32 {
+                pair::relu(pair::max_s16(a, b))
+            })
         }
         _ => return Err(no_type(&form)),
     };

@@ -1,6 +1,7 @@
 //! `mbarrier` (PTX ISA 9.7.13.15).
 
 mod operate;
+mod wait;
 
 use crate::ast::{Instruction, Type};
 use crate::decode::form::{Form, LoadError};
@@ -8,7 +9,8 @@ use crate::decode::{Address, Decoder, NARROW_ADDRESS};
 use crate::exec::access::Place;
 use crate::isa::memory::place;
 use crate::program::Op;
-use operate::{Adjust, Arrive, ArriveCopies, End, Init, PendingCount, Wait};
+use operate::{Adjust, Arrive, ArriveCopies, End, Init, PendingCount};
+use wait::Wait;
 
 pub(crate) use operate::complete_tx;
 
@@ -49,12 +51,16 @@ pub(crate) fn decode<'a>(
             adjust(d, form, instruction, name == Some("expect_tx"))
         }
         Some("arrive" | "arrive_drop") => {
-            let drops = if name == Some("arrive_drop") { DROPS } else { 0 };
+            let drops = if name == Some("arrive_drop") {
+                DROPS
+            } else {
+                0
+            };
             arrive(d, form, instruction, drops)
         }
         Some("test_wait" | "try_wait") => {
             let test = if name == Some("test_wait") { TEST } else { 0 };
-            wait(d, form, instruction, test)
+            waiting(d, form, instruction, test)
         }
         Some(_) => {
             b64(&mut form)?;
@@ -207,7 +213,7 @@ fn arrive<'a>(
     Ok(())
 }
 
-fn wait<'a>(
+fn waiting<'a>(
     d: &mut Decoder<'_, 'a>,
     mut form: Form<'a>,
     instruction: &Instruction<'a>,

@@ -1,16 +1,17 @@
 //! `ld` and `st` (PTX ISA 9.7.9).
 
 mod param;
+mod rows;
 
-use crate::access::{Pattern, Shape};
+pub(crate) use rows::{read_lanes, write_lanes};
+
 use crate::ast::{Instruction, Operand, Type};
 use crate::decode::form::{Form, LoadError};
 use crate::decode::{Decoder, NARROW_ADDRESS, RELEASES};
 use crate::exec::access::{Kind, Place, Request, reach, reach_lane};
 use crate::exec::{Cx, Flow};
-use crate::isa::operands::no_type;
+use crate::isa::operands::{no_type, plain};
 use crate::lanes::{Lane, lanes_of};
-use crate::memory::bytes::Bytes;
 use crate::program::{Op, Traffic};
 use crate::simd::{Handler, Level};
 
@@ -150,11 +151,8 @@ pub(crate) fn decode<'a>(
 
 /// That values of this type can be loaded and stored, so many at once.
 fn exists(form: &Form<'_>, ty: Type, vector: usize, place: Place) -> Result<(), LoadError> {
-    match ty {
-        Type::B8 | Type::B16 | Type::B32 | Type::B64 | Type::F32 | Type::F64 => {}
-        Type::U8 | Type::U16 | Type::U32 | Type::U64 => {}
-        Type::S8 | Type::S16 | Type::S32 | Type::S64 => {}
-        _ => return Err(no_type(form)),
+    if !plain(ty) {
+        return Err(no_type(form));
     }
     let fits = match (ty.bytes(), vector) {
         (_, 1 | 2) | (1 | 2 | 4, 4) => true,
@@ -220,11 +218,10 @@ pub(crate) fn without_policy<'o, 'a>(
     hinted: bool,
 ) -> Result<&'o [Operand<'a>], LoadError> {
     match instruction.operands.as_slice() {
+        [.., Operand::Address { .. }] if hinted => {
+            Err(form.operand("no cache policy", "one as the last operand"))
+        }
         [operands @ .., policy] if hinted => {
-            if matches!(policy, Operand::Address { .. }) {
-                let found = format!("{} operands", operands.len() + 1);
-                return Err(form.operand(found, "a cache policy behind them"));
-            }
             d.src(form, policy, Type::B64)?;
             Ok(operands)
         }
@@ -257,39 +254,6 @@ pub(crate) fn place_of(op: &Op) -> Place {
         2 => Place::Local,
         3 => Place::Param,
         _ => Place::Generic,
-    }
-}
-
-/// `N` bytes of each lane of a request, whose first active lane lies at `at`.
-#[inline(always)]
-pub(crate) fn read_lanes<const N: usize>(view: Bytes<'_>, at: usize, p: &Pattern) -> [[u8; N]; 32] {
-    match p.shape {
-        Shape::Uniform => [view.read::<N>(at); 32],
-        Shape::Unit if N == 4 => bytemuck::cast(view.read::<128>(at)),
-        // inactive lanes read where the first active one does
-        _ => view.gather::<N>(at, &p.rel, p.low, p.high),
-    }
-}
-
-/// Stores `N` bytes of each lane of a request.
-#[inline(always)]
-pub(crate) fn write_lanes<const N: usize>(
-    view: Bytes<'_>,
-    at: usize,
-    p: &Pattern,
-    data: &[[u8; N]; 32],
-) {
-    if p.shape == Shape::Unit {
-        if N == 4 {
-            let bytes: &[u8; 128] = data.as_flattened().first_chunk().expect("32 times 4");
-            view.write::<128>(at, *bytes);
-            return;
-        }
-        for (lane, bytes) in data.iter().enumerate() {
-            view.write::<N>(at + lane * N, *bytes);
-        }
-    } else {
-        view.scatter::<N>(at, &p.rel, (p.low, p.high), p.mask, data);
     }
 }
 
@@ -353,6 +317,12 @@ fn put<const N: usize, const E: usize>(cx: &mut Cx<'_>, op: &Op, data: &[[u8; N]
     }
 }
 
+/// As the number of bytes of a request.
+#[allow(clippy::cast_possible_truncation, reason = "32 at most")]
+const fn bytes_of<const N: usize>() -> u32 {
+    N as u32
+}
+
 struct Load<const N: usize, const E: usize>;
 
 impl<const N: usize, const E: usize> Handler for Load<N, E> {
@@ -367,7 +337,7 @@ impl<const N: usize, const E: usize> Handler for Load<N, E> {
             } else {
                 Kind::StrongRead
             },
-            bytes: N as u32,
+            bytes: const { bytes_of::<N>() },
             mask: cx.mask,
         };
         if let Some(reached) = reach::<L>(cx, op, request) {
@@ -426,7 +396,7 @@ impl<const N: usize, const E: usize> Handler for Store<N, E> {
             } else {
                 Kind::StrongWrite
             },
-            bytes: N as u32,
+            bytes: const { bytes_of::<N>() },
             mask: cx.mask,
         };
         if let Some(reached) = reach::<L>(cx, op, request) {

@@ -81,29 +81,35 @@ pub(crate) fn decode<'a>(
 }
 
 /// An op that computes each lane by itself: `lanes!(d, |a: u32, b: u32| -> u32 { … })`,
-/// with one to three sources of any type that registers hold. The caller sets the slots.
+/// with one to three sources of any type that registers hold. The caller sets the slots. `wide`
+/// before the block also builds it for AVX-512, which pays for long computations.
 ///
 /// A plain loop, not `array::from_fn`: the compiler vectorises that one only where the body is
 /// short.
 macro_rules! lanes {
     ($d:expr, |$x:ident: $a:ty| -> $r:ty $body:block) => {
-        $crate::isa::lanes!(@ $d, $r, $body, $x: $a = a)
+        $crate::isa::lanes!(@ $d, false, $r, $body, $x: $a = a)
+    };
+    ($d:expr, wide |$x:ident: $a:ty| -> $r:ty $body:block) => {
+        $crate::isa::lanes!(@ $d, true, $r, $body, $x: $a = a)
     };
     (
         $d:expr,
         |$x:ident: $a:ty, $y:ident: $b:ty| -> $r:ty $body:block
     ) => {
-        $crate::isa::lanes!(@ $d, $r, $body, $x: $a = a, $y: $b = b)
+        $crate::isa::lanes!(@ $d, false, $r, $body, $x: $a = a, $y: $b = b)
     };
     (
         $d:expr,
         |$x:ident: $a:ty, $y:ident: $b:ty, $z:ident: $c:ty| -> $r:ty $body:block
     ) => {
-        $crate::isa::lanes!(@ $d, $r, $body, $x: $a = a, $y: $b = b, $z: $c = c)
+        $crate::isa::lanes!(@ $d, false, $r, $body, $x: $a = a, $y: $b = b, $z: $c = c)
     };
-    (@ $d:expr, $r:ty, $body:block, $($x:ident: $t:ty = $slot:ident),+) => {{
+    (@ $d:expr, $wide:literal, $r:ty, $body:block, $($x:ident: $t:ty = $slot:ident),+) => {{
         struct Form;
         impl $crate::simd::Handler for Form {
+            const WIDE: bool = $wide;
+
             #[inline(always)]
             fn run<L: $crate::simd::Level>(
                 cx: &mut $crate::exec::Cx<'_>,

@@ -6,7 +6,7 @@ use crate::decode::form::{Form, LoadError};
 use crate::decode::operand::wide;
 use crate::exec::{Cx, Flow};
 use crate::isa::lanes;
-use crate::isa::operands::no_type;
+use crate::isa::operands::{no_type, plain};
 use crate::lanes::Lane;
 use crate::memory::window;
 use crate::program::Op;
@@ -30,10 +30,8 @@ fn mov<'a>(
 ) -> Result<(), LoadError> {
     let ty = form.ty()?;
     form.done()?;
-    match ty {
-        Type::B16 | Type::B32 | Type::B64 | Type::F32 | Type::F64 | Type::Pred => {}
-        Type::U16 | Type::U32 | Type::U64 | Type::S16 | Type::S32 | Type::S64 => {}
-        _ => return Err(no_type(&form)),
+    if ty != Type::Pred && !(plain(ty) && ty.bytes() > 1) {
+        return Err(no_type(&form));
     }
     let [to, from] = d.operands(&form, instruction)?;
     match (to, from) {

@@ -25,6 +25,16 @@ pub(crate) fn push<'a, const N: usize>(
     Ok(())
 }
 
+/// Whether values of the type are copied as they are: bits, integers, `f32` and `f64`, of 8 to 64
+/// bits. Smaller floats are moved as bits.
+pub(crate) fn plain(ty: Type) -> bool {
+    let small = matches!(
+        ty,
+        Type::F16 | Type::F16x2 | Type::Bf16 | Type::Bf16x2 | Type::Tf32
+    );
+    !small && matches!(ty.bytes(), 1 | 2 | 4 | 8)
+}
+
 /// That the type of an instruction is none that it has.
 pub(crate) fn no_type(form: &Form<'_>) -> LoadError {
     form.unsupported("it does not exist for this type")

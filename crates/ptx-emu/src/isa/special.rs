@@ -45,24 +45,24 @@ pub(crate) fn decode<'a>(
 /// `.approx{.ftz}.f32`
 fn approximate(d: &Decoder<'_, '_>, name: &str, ftz: bool) -> Option<Op> {
     macro_rules! op {
-        ($f:path) => {
-            by_flag!(ftz, FTZ => lanes!(d, |a: f32| -> f32 {
+        ($($wide:ident)? : $f:path) => {
+            by_flag!(ftz, FTZ => lanes!(d, $($wide)? |a: f32| -> f32 {
                 flush::<FTZ>($f(flush::<FTZ>(a)))
             }))
         };
     }
     Some(match name {
-        "rcp" => op!(approx::rcp),
-        "sqrt" => op!(approx::sqrt),
-        "rsqrt" => op!(approx::rsqrt),
+        "rcp" => op!(: approx::rcp),
+        "sqrt" => op!(: approx::sqrt),
+        "rsqrt" => op!(: approx::rsqrt),
         // of a subnormal operand the result is 1, flushed or not
-        "ex2" => by_flag!(ftz, FTZ => lanes!(d, |a: f32| -> f32 {
+        "ex2" => by_flag!(ftz, FTZ => lanes!(d, wide |a: f32| -> f32 {
             flush::<FTZ>(approx::ex2(a))
         })),
-        "lg2" => op!(approx::lg2),
-        "sin" => op!(trig::sin),
-        "cos" => op!(trig::cos),
-        "tanh" if !ftz => lanes!(d, |a: f32| -> f32 { approx::tanh(a) }),
+        "lg2" => op!(wide: approx::lg2),
+        "sin" => op!(wide: trig::sin),
+        "cos" => op!(wide: trig::cos),
+        "tanh" if !ftz => lanes!(d, wide |a: f32| -> f32 { approx::tanh(a) }),
         _ => return None,
     })
 }
@@ -108,12 +108,12 @@ fn rounded_double(d: &Decoder<'_, '_>, name: &str, mode: Round, ftz: bool) -> Op
 fn halves(d: &Decoder<'_, '_>, name: &str, ty: Type, ftz: bool) -> Option<Op> {
     macro_rules! one {
         ($f:path) => {
-            lanes!(d, |a: u16| -> u16 { $f(a) })
+            lanes!(d, wide |a: u16| -> u16 { $f(a) })
         };
     }
     macro_rules! both {
         ($f:path) => {
-            lanes!(d, |a: u32| -> u32 { $f(a) })
+            lanes!(d, wide |a: u32| -> u32 { $f(a) })
         };
     }
     Some(match (name, ty, ftz) {

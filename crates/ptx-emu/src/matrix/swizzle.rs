@@ -3,7 +3,7 @@
 /// Swizzling modes of matrix descriptors and tensor maps (PTX ISA, "Swizzling Modes"), those with
 /// chunks of 16 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Swizzle {
+pub enum Swizzle {
     /// Addresses as they are.
     None,
     /// Spans of 32 bytes, pattern of 256.

@@ -141,7 +141,9 @@ impl Bytes<'_> {
     fn reach<const N: usize>(&self, at: usize, low: i32, high: i32) -> (*mut u8, i32) {
         let first = at.checked_add_signed(low as isize);
         let end = at.checked_add_signed(high as isize);
-        let fits = first.zip(end).is_some_and(|(f, e)| f + N <= e && e <= self.len);
+        let fits = first
+            .zip(end)
+            .is_some_and(|(f, e)| f + N <= e && e <= self.len);
         assert!(fits && at <= self.len, "checked by the caller");
         // SAFETY: `at` lies within the bytes or at their end.
         let start = unsafe { self.start.add(at) };

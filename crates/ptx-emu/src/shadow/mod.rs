@@ -1,16 +1,13 @@
 //! Shadow memory: which bytes hold a value, and which accesses are not ordered against each other.
 
-#![allow(
-    dead_code,
-    unused_imports,
-    reason = "the interpreter, which calls this module, is not in the tree yet"
-)]
-
+mod filled;
 mod global;
 mod marks;
 mod order;
 mod plane;
 mod present;
+mod proxy;
+mod ranges;
 mod shared;
 #[cfg(test)]
 mod tests;

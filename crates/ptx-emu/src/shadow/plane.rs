@@ -13,7 +13,7 @@
     reason = "the loops over cells must not branch, so that they can be vectorised"
 )]
 
-use super::order::KEY_SHIFT;
+use super::order::{KEY_SHIFT, Order};
 use super::present::{INSTRUCTION_SHIFT, LOW, PENDING, PENDING_KEY, Present};
 use super::walk::{any, update};
 use super::{Conflict, Findings, RaceKind};
@@ -143,6 +143,20 @@ impl Plane {
             return None;
         }
         self.examine_writes(first, cells, now)
+    }
+
+    /// Whether the last write of a cell is by `warp`, or ordered before its present.
+    pub(super) fn is_write_before(&self, at: usize, warp: u32, order: &Order) -> bool {
+        let (Some(key), Some(name)) = (self.write.get(at), self.name.get(at)) else {
+            return true;
+        };
+        let known = &order.known[warp as usize & 31];
+        name & 31 == warp & 31 || key >> KEY_SHIFT <= known[(name & 31) as usize]
+    }
+
+    /// The instruction of the last write of a cell.
+    pub(super) fn writer(&self, at: usize) -> Option<u32> {
+        self.name.get(at).map(|name| name >> INSTRUCTION_SHIFT)
     }
 
     /// Whether every write is ordered before the present access.

@@ -11,14 +11,13 @@
 //! What stays unnoticed: an access that races with a write hidden behind a later, unordered atomic; and more than
 //! one race per request.
 
+use super::filled::{FILLED, all_filled, in_short_runs, word_range};
 use super::order::{Arrival, Order};
 use super::plane::Plane;
 use super::present::{ATOMIC, PENDING, Present};
+use super::proxy::Unfenced;
 use super::{Conflict, Findings, RaceKind, Who};
 use crate::access::{Cells, MANY, Pattern};
-
-/// All bytes of a word hold a value.
-const FILLED: u8 = 0xf;
 
 /// Which bytes of a block's shared memory hold a value, and who accessed them last.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +28,7 @@ pub(crate) struct SharedShadow {
     filled: Vec<u8>,
     by_word: Plane,
     by_byte: Option<Box<Plane>>,
+    unfenced: Unfenced,
 }
 
 impl SharedShadow {
@@ -65,6 +65,33 @@ impl SharedShadow {
         order.restart();
     }
 
+    /// Says whether the block uses the asynchronous proxy; to be called after each reset.
+    pub(crate) fn watch_proxy(&mut self, used: bool) {
+        self.unfenced.reset(self.words, used);
+    }
+
+    /// A write that was noted is an ordinary store, or one by the asynchronous proxy.
+    #[inline(always)]
+    pub(crate) fn through_proxy(&mut self, base: u64, p: &Pattern, stored: bool) {
+        if let Some(first) = p.place(base, self.words) {
+            self.unfenced.write(first, p, stored);
+        }
+    }
+
+    /// The first byte that the asynchronous proxy reads before a fence, and the instruction that wrote it.
+    #[inline(always)]
+    pub(crate) fn early_for_proxy(&self, base: u64, p: &Pattern) -> Option<(u64, Option<u32>)> {
+        let first = p.place(base, self.words)?;
+        let word = self.unfenced.early(first, p)?;
+        Some((4 * word as u64, self.by_word.writer(word)))
+    }
+
+    /// `warp` runs `fence.proxy.async`.
+    pub(crate) fn proxy_fence(&mut self, warp: u32, order: &Order) {
+        let by_byte = self.by_byte.as_deref();
+        self.unfenced.fence(warp, order, &self.by_word, by_byte);
+    }
+
     /// A read by the lanes of `p`, the first of which is at byte `base`.
     #[inline(always)]
     pub(crate) fn read(&mut self, base: u64, p: &Pattern, who: Who, order: &Order) -> Findings {
@@ -93,10 +120,12 @@ impl SharedShadow {
         let Some(by_byte) = self.by_byte.as_deref_mut() else {
             return found.map(in_words);
         };
-        found.map(in_words).or_else(|| match p.byte_cells.as_deref() {
-            Some(bytes) => by_byte.check_writes(first_byte(base, bytes)?, bytes, &now),
-            None => whole_words(by_byte, first, &p.cells, &now, false),
-        })
+        found
+            .map(in_words)
+            .or_else(|| match p.byte_cells.as_deref() {
+                Some(bytes) => by_byte.check_writes(first_byte(base, bytes)?, bytes, &now),
+                None => whole_words(by_byte, first, &p.cells, &now, false),
+            })
     }
 
     /// A write by the lanes of `p`.
@@ -132,9 +161,16 @@ impl SharedShadow {
 
     /// As [`SharedShadow::async_done`], for copies that nobody has made in person: they are writes of the time
     /// that `arrival` stands for, which even the thread that began them must synchronise with.
-    pub(crate) fn async_arrived(&mut self, offset: u64, bytes: u64, arrival: Arrival, order: &Order) {
+    pub(crate) fn async_arrived(
+        &mut self,
+        offset: u64,
+        bytes: u64,
+        arrival: Arrival,
+        order: &Order,
+    ) {
         let (first, count) = word_range(offset, bytes);
-        self.by_word.done(first, count, arrival.0 | MANY, order.key());
+        self.by_word
+            .done(first, count, arrival.0 | MANY, order.key());
     }
 
     #[inline(always)]
@@ -258,7 +294,10 @@ impl SharedShadow {
             }
         }
     }
+}
 
+#[cfg(test)]
+impl SharedShadow {
     /// The bytes of a range hold a value from now on.
     pub(crate) fn init(&mut self, offset: u64, bytes: u64) {
         let end = offset.saturating_add(bytes);
@@ -271,47 +310,6 @@ impl SharedShadow {
             *filled |= (FILLED << from) & (FILLED >> (4 - to));
         }
     }
-}
-
-/// Whether a walk word by word is quicker than one by runs, where a word takes one byte.
-#[inline(always)]
-fn in_short_runs(cells: &Cells) -> bool {
-    cells.tags.len() < 8 * cells.spans.len()
-}
-
-/// Whether all bytes of all words of a request hold a value; `filled` begins at its lowest word.
-#[inline(always)]
-fn all_filled(filled: &[u8], cells: &Cells) -> bool {
-    let mut all = FILLED;
-    if in_short_runs(cells) {
-        for &place in &cells.places {
-            all &= filled[place as usize];
-        }
-        return all == FILLED;
-    }
-    let lowest = cells.spans.first().map_or(0, |span| span.word);
-    for span in &cells.spans {
-        let from = (span.word - lowest).cast_unsigned() as usize;
-        let run = filled.get(from..from + span.words as usize).unwrap_or(&[]);
-        // Eight words at a time.
-        let (eights, rest) = run.as_chunks::<8>();
-        let eights = eights
-            .iter()
-            .fold(u64::MAX, |all, eight| all & u64::from_ne_bytes(*eight));
-        all &= eights
-            .to_ne_bytes()
-            .iter()
-            .fold(FILLED, |all, word| all & word);
-        all &= rest.iter().fold(FILLED, |all, word| all & word);
-    }
-    all == FILLED
-}
-
-/// First word and number of words that a range of bytes touches.
-fn word_range(offset: u64, bytes: u64) -> (usize, usize) {
-    let end = offset.saturating_add(bytes).div_ceil(4);
-    let first = usize::try_from(offset / 4).unwrap_or(usize::MAX);
-    (first, usize::try_from(end - offset / 4).unwrap_or(0))
 }
 
 /// Where the lowest byte of a request stands.

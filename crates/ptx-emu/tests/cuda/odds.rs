@@ -136,6 +136,20 @@ fn gelu_matches_f64() {
     });
 }
 
+/// A sum with the errors of its additions carried along (Neumaier 1974).
+fn compensated(start: f64, terms: impl Iterator<Item = f64>) -> f64 {
+    let (sum, lost) = terms.fold((start, 0.0), |(sum, lost), term| {
+        let next = sum + term;
+        let error = if sum.abs() >= term.abs() {
+            (sum - next) + term
+        } else {
+            (term - next) + sum
+        };
+        (next, lost + error)
+    });
+    sum + lost
+}
+
 #[test]
 fn moments_add_in_f64() {
     let x = uniform(9, 3000);
@@ -144,9 +158,10 @@ fn moments_add_in_f64() {
         .run(strided(4), &data)
         .output::<f64>(0);
     let wide = widen(&x);
+    // compensated sums: exact to the last bit of the result
     let exact = [
-        1.0 + wide.iter().sum::<f64>(),
-        2.0 + wide.iter().map(|v| v * v).sum::<f64>(),
+        compensated(1.0, wide.iter().copied()),
+        compensated(2.0, wide.iter().map(|v| v * v)),
     ];
     for (f, e) in found.iter().zip(exact) {
         assert!((f - e).abs() < 1e-11, "{f} {e}");

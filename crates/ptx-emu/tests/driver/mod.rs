@@ -14,19 +14,17 @@ const MAX_DYNAMIC_SHARED: c_int = 8;
 const CAPABILITY: [c_int; 2] = [75, 76];
 
 /// The first GPU of this machine.
-pub struct Gpu {
+pub(crate) struct Gpu {
     driver: Library,
     /// Its name and compute capability.
-    pub name: String,
-    pub capability: (i32, i32),
+    pub(crate) name: String,
+    pub(crate) capability: (i32, i32),
 }
 
 /// An argument of a kernel.
-pub enum Value<'b> {
+pub(crate) enum Value<'b> {
     /// A buffer: copied there before the launch, and back after it.
     Buffer(&'b mut Vec<u8>),
-    /// A number, as its bytes.
-    Number(Vec<u8>),
 }
 
 /// Calls a function of the driver; an error with its name and the driver's own words.
@@ -62,7 +60,7 @@ fn words(driver: &Library, code: c_int) -> String {
 
 impl Gpu {
     /// The first GPU; the reason where there is none.
-    pub fn open() -> Result<Self, String> {
+    pub(crate) fn open() -> Result<Self, String> {
         let names = ["libcuda.so.1", "libcuda.so", "nvcuda.dll"];
         let open = |name: &&str| {
             // SAFETY: the CUDA driver's own initialisation code.
@@ -122,7 +120,7 @@ impl Gpu {
     }
 
     /// Runs a kernel; buffers have their new contents after it.
-    pub fn run(
+    pub(crate) fn run(
         &self,
         ptx: &str,
         kernel: &str,
@@ -186,7 +184,6 @@ impl Gpu {
         let mut cells: Vec<Vec<u8>> = Vec::new();
         for argument in arguments.iter() {
             cells.push(match argument {
-                Value::Number(bytes) => bytes.clone(),
                 Value::Buffer(bytes) => {
                     let mut address: Pointer = 0;
                     call!(

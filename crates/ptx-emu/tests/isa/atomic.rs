@@ -555,7 +555,7 @@ fn meetings() -> Vec<Case> {
     ]
 }
 
-pub fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     let mut cases = forms();
     cases.extend(meetings());
     cases

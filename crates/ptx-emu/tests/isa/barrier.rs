@@ -163,7 +163,7 @@ fn reductions() -> Vec<Case> {
     ]
 }
 
-pub fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     let mut cases = waits();
     cases.push(producer());
     cases.extend(reductions());

@@ -256,7 +256,7 @@ fn indirect() -> Vec<Case> {
     ]
 }
 
-pub fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     let mut cases = plain();
     cases.extend(divergent());
     cases.extend(indirect());

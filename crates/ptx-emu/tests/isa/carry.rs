@@ -23,12 +23,13 @@ fn form(name: &str, cc: bool, ty: &str, show_flag: bool) -> Case {
         "%a, %b"
     };
     let word = format!("b{bits}");
-    let mut body = format!(".reg .b32 %k;\n.reg .{word} %u;\n{set}\n");
-    body += &if show_flag {
+    let head = format!(".reg .b32 %k;\n.reg .{word} %u;\n{set}\n");
+    let rest = if show_flag {
         format!("{opcode} %u, {sources};\n{read}.u{bits} %d, 0, 0;")
     } else {
         format!("{opcode} %d, {sources};")
     };
+    let body = head + &rest;
     let word = of_bits(bits);
     let mut rows = rows3(
         [&integers(bits), &integers(bits), &integers(bits)],
@@ -122,7 +123,7 @@ fn guarded() -> Case {
     )
 }
 
-pub fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     let mut cases = vec![long_product(false), long_product(true), guarded()];
     for ty in ["u32", "s32", "u64", "s64"] {
         for show_flag in [false, true] {

@@ -5,7 +5,7 @@ use ptx_emu::{Arg, Checks, Device, DeviceSpec, Launch, Module, Schedule, Simd};
 
 /// Type of a register of an elementwise program, and of its elements in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ty {
+pub(crate) enum Ty {
     /// 8 bits, in a 16-bit register.
     B8,
     /// 16 bits.
@@ -18,7 +18,7 @@ pub enum Ty {
 
 impl Ty {
     /// Size in bytes.
-    pub fn bytes(self) -> usize {
+    pub(crate) fn bytes(self) -> usize {
         match self {
             Self::B8 => 1,
             Self::B16 => 2,
@@ -39,24 +39,24 @@ impl Ty {
 type Check = Box<dyn Fn(&[u8]) -> Result<(), String>>;
 
 /// A program with its input and what must come out.
-pub struct Case {
+pub(crate) struct Case {
     /// What fails, if it fails.
-    pub name: String,
+    pub(crate) name: String,
     /// The text: a module with one kernel `t`, whose parameters are the address of the output and
     /// those of the inputs.
-    pub ptx: String,
+    pub(crate) ptx: String,
     /// How it is launched.
-    pub launch: Launch,
+    pub(crate) launch: Launch,
     /// Inputs.
-    pub inputs: Vec<Vec<u8>>,
+    pub(crate) inputs: Vec<Vec<u8>>,
     /// Bytes of the output, zero at first.
-    pub output: usize,
+    pub(crate) output: usize,
     /// Whether the output is right.
-    pub check: Check,
+    pub(crate) check: Check,
 }
 
 /// A module with one kernel `t` of `parameters` addresses `p0`, `p1` …
-pub fn module(target: &str, parameters: usize, body: &str) -> String {
+pub(crate) fn module(target: &str, parameters: usize, body: &str) -> String {
     let list: Vec<_> = (0..parameters)
         .map(|i| format!(".param .u64 p{i}"))
         .collect();
@@ -69,7 +69,7 @@ pub fn module(target: &str, parameters: usize, body: &str) -> String {
 
 /// One instruction (or a few) applied to every row of `values`: `body` reads `%a`, `%b`, `%c` and
 /// writes `%d`. `right` gets the row and the bits of `%d`.
-pub fn elementwise(
+pub(crate) fn elementwise(
     body: &str,
     inputs: &[Ty],
     output: Ty,
@@ -80,7 +80,7 @@ pub fn elementwise(
 }
 
 /// As [`elementwise`], for another target.
-pub fn elementwise_for(
+pub(crate) fn elementwise_for(
     target: &str,
     body: &str,
     inputs: &[Ty],
@@ -143,7 +143,7 @@ pub fn elementwise_for(
 }
 
 /// For results of which every bit is known: compares with `expected(row)`.
-pub fn exactly(
+pub(crate) fn exactly(
     expected: impl Fn(&[u64]) -> u64 + 'static,
 ) -> impl Fn(&[u64], u64) -> Result<(), String> + 'static {
     move |row, found| {
@@ -157,7 +157,7 @@ pub fn exactly(
 }
 
 /// A whole program, whose output must be exactly `expected`.
-pub fn program(
+pub(crate) fn program(
     name: &str,
     ptx: String,
     launch: Launch,
@@ -190,11 +190,12 @@ pub fn program(
 }
 
 /// The schedules under which every program must do the same.
-pub const SCHEDULES: [Schedule; 3] = [Schedule::Forward, Schedule::Reverse, Schedule::Shuffle(7)];
+pub(crate) const SCHEDULES: [Schedule; 3] =
+    [Schedule::Forward, Schedule::Reverse, Schedule::Shuffle(7)];
 
 impl Case {
     /// Runs it on the emulator in one way; the output.
-    pub fn run(&self, simd: Simd, schedule: Schedule, checks: Checks) -> Vec<u8> {
+    pub(crate) fn run(&self, simd: Simd, schedule: Schedule, checks: Checks) -> Vec<u8> {
         let module = match Module::parse_for(&self.ptx, simd) {
             Ok(module) => module,
             Err(error) => panic!("{}: {error}\n{}", self.name, self.ptx),
@@ -219,7 +220,7 @@ impl Case {
 }
 
 /// Runs cases in all ways.
-pub fn check(cases: &[Case]) {
+pub(crate) fn check(cases: &[Case]) {
     assert!(!cases.is_empty());
     for case in cases {
         for simd in Simd::available() {

@@ -187,11 +187,12 @@ impl Of {
 fn setp(ty: Of, operator: &'static str) -> Case {
     let full = ty.full();
     let two = !matches!(ty.name, "f16" | "bf16");
-    let mut body = String::from(
+    let mut body = vec![
         ".reg .pred %p<9>, %q<3>;\n.reg .b32 %k<3>;\nand.b32 %k0, %c, 1;\n\
          setp.ne.u32 %q0, %k0, 0;\nand.b32 %k0, %c, 2;\nsetp.ne.u32 %q1, %k0, 0;\n\
-         and.b32 %k0, %c, 4;\nsetp.ne.u32 %q2, %k0, 0;\nmov.u32 %d, 0;\n",
-    );
+         and.b32 %k0, %c, 4;\nsetp.ne.u32 %q2, %k0, 0;\nmov.u32 %d, 0;"
+            .to_owned(),
+    ];
     let combines = [
         ("", ""),
         (".and", ", %q0"),
@@ -199,22 +200,24 @@ fn setp(ty: Of, operator: &'static str) -> Case {
         (".xor", ", %q2"),
     ];
     for (at, (combine, third)) in combines.iter().enumerate() {
-        let results = if two {
-            format!("%p{}|%p{}", 2 * at, 2 * at + 1)
+        let bits = if two {
+            2 * at..2 * at + 2
         } else {
-            format!("%p{}", 2 * at)
+            2 * at..2 * at + 1
         };
-        body += &format!("setp.{operator}{combine}.{full} {results}, %a, %b{third};\n");
-        for bit in 2 * at..2 * at + if two { 2 } else { 1 } {
-            body += &format!(
-                "selp.b32 %k1, {}, 0, %p{bit};\nor.b32 %d, %d, %k1;\n",
-                1 << bit
-            );
-        }
+        let results: Vec<_> = bits.clone().map(|bit| format!("%p{bit}")).collect();
+        let results = results.join("|");
+        body.push(format!(
+            "setp.{operator}{combine}.{full} {results}, %a, %b{third};"
+        ));
+        body.extend(bits.map(|bit| {
+            let value = 1 << bit;
+            format!("selp.b32 %k1, {value}, 0, %p{bit};\nor.b32 %d, %d, %k1;")
+        }));
     }
     elementwise_for(
         "sm_90",
-        &body,
+        &body.join("\n"),
         &[ty.register, ty.register, Ty::B32],
         Ty::B32,
         &ty.rows(),
@@ -224,10 +227,10 @@ fn setp(ty: Of, operator: &'static str) -> Case {
             let all = [
                 p,
                 q,
-                p & c(0),
-                q & c(0),
-                p | !c(1),
-                q | !c(1),
+                p && c(0),
+                q && c(0),
+                p || !c(1),
+                q || !c(1),
                 p ^ c(2),
                 q ^ c(2),
             ];
@@ -241,19 +244,17 @@ fn setp(ty: Of, operator: &'static str) -> Case {
 
 /// What `set` writes where it is true, in each half for pairs; nothing if it does not exist.
 fn truth(to: &str, from: Of) -> Option<u64> {
-    match (to, from.name) {
-        ("u32" | "s32", "f16x2" | "bf16x2") => Some(0xffff),
-        ("f16x2", "f16x2") => Some(0x3c00),
-        ("bf16x2", "bf16x2") => Some(0x3f80),
-        (_, "f16x2" | "bf16x2") | ("f16x2" | "bf16x2", _) => None,
-        ("u16" | "s16", "f16" | "bf16") => Some(0xffff),
-        ("u16" | "s16", _) | ("f32", "f16" | "bf16") | ("f16", "bf16") => None,
-        ("u32" | "s32", _) => Some(0xffff_ffff),
-        ("f32", _) => Some(0x3f80_0000),
-        ("f16", _) => Some(0x3c00),
-        ("bf16", _) if from.ftz => None,
-        ("bf16", _) => Some(0x3f80),
-        _ => unreachable!("{to}"),
+    let half = matches!(from.name, "f16" | "bf16");
+    match to {
+        "f16x2" | "bf16x2" if to != from.name => None,
+        "f16x2" => Some(0x3c00),
+        "bf16x2" => Some(0x3f80),
+        _ if from.pair => (to == "u32" || to == "s32").then_some(0xffff),
+        "u32" | "s32" => Some(0xffff_ffff),
+        "u16" | "s16" => half.then_some(0xffff),
+        "f32" => (!half).then_some(0x3f80_0000),
+        "f16" => (from.name != "bf16").then_some(0x3c00),
+        _ => (!from.ftz).then_some(0x3f80),
     }
 }
 
@@ -285,8 +286,8 @@ fn set(ty: Of, operator: &'static str, to: &'static str, combine: &'static str) 
         exactly(move |row| {
             let c = row[2] & 1 == 1;
             let halves = ty.holds(operator, row[0], row[1]).map(|t| match combine {
-                ".and" => t & c,
-                ".or" => t | !c,
+                ".and" => t && c,
+                ".or" => t || !c,
                 ".xor" => t ^ c,
                 _ => t,
             });
@@ -323,7 +324,7 @@ fn registers() -> Vec<Case> {
     cases
 }
 
-pub fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     [predicates(), registers()].into_iter().flatten().collect()
 }
 

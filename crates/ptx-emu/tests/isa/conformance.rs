@@ -8,13 +8,18 @@ fn all() -> Vec<Case> {
     let families = [
         crate::atomic::cases,
         crate::barrier::cases,
+        crate::bulk::cases,
         crate::calls::cases,
         crate::carry::cases,
+        crate::cluster::cases,
         crate::compare::cases,
         crate::control::cases,
+        crate::convert::cases,
+        crate::convert::packed::cases,
         crate::double::cases,
         crate::fence::cases,
         crate::fields::cases,
+        crate::half::cases,
         crate::hints::cases,
         crate::integer::cases,
         crate::logic::cases,
@@ -26,6 +31,7 @@ fn all() -> Vec<Case> {
         crate::special::cases,
         crate::variables::cases,
         crate::warp::cases,
+        crate::wgmma::cases,
     ];
     families.iter().flat_map(|cases| cases()).collect()
 }

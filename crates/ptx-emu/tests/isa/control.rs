@@ -3,17 +3,17 @@
 use crate::case::{Case, check, module, program};
 use ptx_emu::Launch;
 
-pub fn words(values: impl IntoIterator<Item = u32>) -> Vec<u8> {
+pub(crate) fn words(values: impl IntoIterator<Item = u32>) -> Vec<u8> {
     values.into_iter().flat_map(u32::to_le_bytes).collect()
 }
 
 /// `%r9` of each thread of one block of 64 is stored.
-pub fn of_threads(name: &str, body: &str, expected: impl Fn(u32) -> u32) -> Case {
+pub(crate) fn of_threads(name: &str, body: &str, expected: impl Fn(u32) -> u32) -> Case {
     of_block("sm_80", name, 64, body, expected)
 }
 
 /// A module whose threads store `%r9`.
-pub fn storing(target: &str, body: &str) -> String {
+pub(crate) fn storing(target: &str, body: &str) -> String {
     let text = format!(
         ".reg .b32 %r<40>;\n.reg .b64 %x<20>;\n.reg .pred %p<8>;\nmov.u32 %r0, %tid.x;\n{body}\n\
          ld.param.u64 %x0, [p0];\nmad.wide.u32 %x1, %r0, 4, %x0;\nst.global.u32 [%x1], %r9;"
@@ -22,7 +22,7 @@ pub fn storing(target: &str, body: &str) -> String {
 }
 
 /// `%r9` of each thread of one block is stored.
-pub fn of_block(
+pub(crate) fn of_block(
     target: &str,
     name: &str,
     threads: u32,
@@ -34,7 +34,7 @@ pub fn of_block(
     program(name, ptx, Launch::linear(1, threads), vec![], expected)
 }
 
-pub fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     vec![
         of_threads(
             "two ways that meet",

@@ -5,6 +5,8 @@ use crate::exact::{DOUBLE, Format, MODES, Mode};
 use crate::single::{refused, same};
 use crate::values::{f64s, random, rows1, rows2, rows3};
 
+type Operation = fn(Format, &[u64], Mode) -> u64;
+
 /// Positive and negative values between 2^-4 and 2^4.
 fn middling(count: usize, seed: u64) -> Vec<u64> {
     let bits = random(64, count, seed);
@@ -25,9 +27,8 @@ fn pairs() -> Vec<Vec<u64>> {
 fn triples() -> Vec<Vec<u64>> {
     let edges = f64s();
     let mut rows = rows3([&edges, &edges, &edges], [64, 64, 64], 1200, 100);
-    let columns = [middling(200, 23), middling(200, 24), middling(200, 25)];
-    for i in 0..200 {
-        let [a, b, c] = [columns[0][i], columns[1][i], columns[2][i]];
+    let [x, y, z] = [middling(200, 23), middling(200, 24), middling(200, 25)];
+    for ((a, b), c) in x.into_iter().zip(y).zip(z) {
         let close = (-f64::from_bits(a) * f64::from_bits(b)).to_bits();
         rows.push(vec![a, b, close]);
         rows.push(vec![a, b, close ^ 1]);
@@ -35,8 +36,6 @@ fn triples() -> Vec<Vec<u64>> {
     }
     rows
 }
-
-type Operation = fn(Format, &[u64], Mode) -> u64;
 
 /// With NaN results as the hardware has them (any), or as the emulator does.
 fn list(canonical: bool) -> Vec<Case> {
@@ -78,7 +77,7 @@ fn list(canonical: bool) -> Vec<Case> {
 }
 
 /// All forms.
-pub fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     let mut cases = list(false);
     let rows = rows1(&f64s(), 64, 200);
     let sign = 1 << 63;

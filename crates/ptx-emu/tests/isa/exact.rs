@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 /// A rounding mode, by the name of its modifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
+pub(crate) enum Mode {
     Near,
     Zero,
     Down,
@@ -12,7 +12,7 @@ pub enum Mode {
 }
 
 /// Modifiers and what they mean; none means to nearest where an instruction has a default.
-pub const MODES: [(&str, Mode); 5] = [
+pub(crate) const MODES: [(&str, Mode); 5] = [
     ("", Mode::Near),
     (".rn", Mode::Near),
     (".rz", Mode::Zero),
@@ -22,7 +22,7 @@ pub const MODES: [(&str, Mode); 5] = [
 
 /// `(-1)^negative * significand * 2^exponent`
 #[derive(Clone, Copy, Debug)]
-pub struct Term {
+pub(crate) struct Term {
     negative: bool,
     significand: u128,
     exponent: i32,
@@ -95,19 +95,19 @@ fn sign(terms: &[Term]) -> Ordering {
 
 /// An IEEE format of at most 64 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Format {
+pub(crate) struct Format {
     exponent: u32,
     fraction: u32,
 }
 
 /// f32
-pub const SINGLE: Format = Format {
+pub(crate) const SINGLE: Format = Format {
     exponent: 8,
     fraction: 23,
 };
 
 /// f64
-pub const DOUBLE: Format = Format {
+pub(crate) const DOUBLE: Format = Format {
     exponent: 11,
     fraction: 52,
 };
@@ -122,11 +122,11 @@ impl Format {
     }
 
     /// All ones but the sign.
-    pub fn nan(self) -> u64 {
+    pub(crate) fn nan(self) -> u64 {
         self.sign_bit() - 1
     }
 
-    pub fn is_nan(self, bits: u64) -> bool {
+    pub(crate) fn is_nan(self, bits: u64) -> bool {
         bits & self.nan() > self.infinity()
     }
 
@@ -138,16 +138,16 @@ impl Format {
         bits & self.nan() == 0
     }
 
-    pub fn negative(self, bits: u64) -> bool {
+    pub(crate) fn negative(self, bits: u64) -> bool {
         bits & self.sign_bit() != 0
     }
 
-    pub fn negated(self, bits: u64) -> u64 {
+    pub(crate) fn negated(self, bits: u64) -> u64 {
         bits ^ self.sign_bit()
     }
 
     /// Subnormal values become zeros of the same sign.
-    pub fn flushed(self, bits: u64) -> u64 {
+    pub(crate) fn flushed(self, bits: u64) -> u64 {
         if bits & self.infinity() == 0 {
             bits & self.sign_bit()
         } else {
@@ -251,7 +251,7 @@ impl Format {
         if self.is_nan(bits) { self.nan() } else { bits }
     }
 
-    pub fn add(self, row: &[u64], mode: Mode) -> u64 {
+    pub(crate) fn add(self, row: &[u64], mode: Mode) -> u64 {
         let host = self.host(row, |v| v[0] + v[1], |v| v[0] + v[1]);
         if !row.iter().all(|v| self.finite(*v)) {
             return host;
@@ -259,11 +259,11 @@ impl Format {
         self.sum(&[self.term(row[0]), self.term(row[1])], mode, host)
     }
 
-    pub fn sub(self, row: &[u64], mode: Mode) -> u64 {
+    pub(crate) fn sub(self, row: &[u64], mode: Mode) -> u64 {
         self.add(&[row[0], self.negated(row[1])], mode)
     }
 
-    pub fn mul(self, row: &[u64], mode: Mode) -> u64 {
+    pub(crate) fn mul(self, row: &[u64], mode: Mode) -> u64 {
         let host = self.host(row, |v| v[0] * v[1], |v| v[0] * v[1]);
         if !row.iter().all(|v| self.finite(*v)) {
             return host;
@@ -271,7 +271,7 @@ impl Format {
         self.sum(&[self.term(row[0]).times(self.term(row[1]))], mode, host)
     }
 
-    pub fn fma(self, row: &[u64], mode: Mode) -> u64 {
+    pub(crate) fn fma(self, row: &[u64], mode: Mode) -> u64 {
         let fused = |v: &[f32]| v[0].mul_add(v[1], v[2]);
         let host = self.host(row, fused, |v| v[0].mul_add(v[1], v[2]));
         if !row.iter().all(|v| self.finite(*v)) {
@@ -281,7 +281,7 @@ impl Format {
         self.sum(&[product, self.term(row[2])], mode, host)
     }
 
-    pub fn div(self, row: &[u64], mode: Mode) -> u64 {
+    pub(crate) fn div(self, row: &[u64], mode: Mode) -> u64 {
         let host = self.host(row, |v| v[0] / v[1], |v| v[0] / v[1]);
         let zero = row.iter().any(|v| self.is_zero(*v));
         if zero || !row.iter().all(|v| self.finite(*v)) {
@@ -293,12 +293,12 @@ impl Format {
         })
     }
 
-    pub fn rcp(self, row: &[u64], mode: Mode) -> u64 {
+    pub(crate) fn rcp(self, row: &[u64], mode: Mode) -> u64 {
         let one = (self.nan() >> (self.fraction + 1)) << self.fraction;
         self.div(&[one, row[0]], mode)
     }
 
-    pub fn sqrt(self, row: &[u64], mode: Mode) -> u64 {
+    pub(crate) fn sqrt(self, row: &[u64], mode: Mode) -> u64 {
         let host = self.host(row, |v| v[0].sqrt(), |v| v[0].sqrt());
         if self.is_zero(row[0]) || self.negative(row[0]) || !self.finite(row[0]) {
             return host;
@@ -310,7 +310,7 @@ impl Format {
     }
 
     /// `min` or `max`: -0 is less than +0; a NaN gives way to a number, or not (`nan`).
-    pub fn extreme(self, row: &[u64], greatest: bool, nan: bool) -> u64 {
+    pub(crate) fn extreme(self, row: &[u64], greatest: bool, nan: bool) -> u64 {
         let numbers: Vec<_> = row.iter().copied().filter(|v| !self.is_nan(*v)).collect();
         if numbers.is_empty() || nan && numbers.len() < row.len() {
             return self.nan();
@@ -330,6 +330,6 @@ impl Format {
 }
 
 /// The f32 in the low half of 64 bits.
-pub fn single_of(bits: u64) -> f32 {
+pub(crate) fn single_of(bits: u64) -> f32 {
     f32::from_bits(u32::try_from(bits & 0xffff_ffff).unwrap())
 }

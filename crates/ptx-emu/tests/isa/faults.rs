@@ -5,7 +5,7 @@ use ptx_emu::{
 };
 
 /// Runs kernel `t` of a text with one buffer of `words` words, all zero.
-pub fn report(ptx: &str, launch: &Launch, words: u64, schedule: Schedule) -> Report {
+pub(crate) fn report(ptx: &str, launch: &Launch, words: u64, schedule: Schedule) -> Report {
     let module = Module::parse(ptx).unwrap_or_else(|error| panic!("{error}\n{ptx}"));
     let mut device = Device::new(DeviceSpec::h200());
     device.set_schedule(schedule);
@@ -19,7 +19,7 @@ pub fn report(ptx: &str, launch: &Launch, words: u64, schedule: Schedule) -> Rep
 }
 
 /// What was found, in order and without data: `SharedRace`, `Deadlock` …
-pub fn kinds(report: &Report) -> Vec<String> {
+pub(crate) fn kinds(report: &Report) -> Vec<String> {
     let name = |kind: &ViolationKind| {
         let text = format!("{kind:?}");
         let end = text.find([' ', '{']).unwrap_or(text.len());
@@ -29,7 +29,7 @@ pub fn kinds(report: &Report) -> Vec<String> {
 }
 
 /// Asserts that a program violates exactly these rules, in each order of blocks and warps.
-pub fn finds(ptx: &str, launch: &Launch, expected: &[&str]) {
+pub(crate) fn finds(ptx: &str, launch: &Launch, expected: &[&str]) {
     for schedule in crate::case::SCHEDULES {
         let report = report(ptx, launch, 4096, schedule);
         assert_eq!(
@@ -41,7 +41,7 @@ pub fn finds(ptx: &str, launch: &Launch, expected: &[&str]) {
 }
 
 /// Asserts that a program violates a rule, whatever else it does.
-pub fn finds_among(ptx: &str, launch: &Launch, expected: &str) {
+pub(crate) fn finds_among(ptx: &str, launch: &Launch, expected: &str) {
     for schedule in crate::case::SCHEDULES {
         let report = report(ptx, launch, 4096, schedule);
         let found = kinds(&report).iter().any(|kind| kind == expected);
@@ -50,7 +50,7 @@ pub fn finds_among(ptx: &str, launch: &Launch, expected: &str) {
 }
 
 /// Asserts that a program violates one rule, once or more.
-pub fn finds_only(ptx: &str, launch: &Launch, expected: &str) {
+pub(crate) fn finds_only(ptx: &str, launch: &Launch, expected: &str) {
     for schedule in crate::case::SCHEDULES {
         let report = report(ptx, launch, 4096, schedule);
         let mut kinds = kinds(&report);
@@ -60,7 +60,7 @@ pub fn finds_only(ptx: &str, launch: &Launch, expected: &str) {
 }
 
 /// Asserts that an instruction is refused, in a kernel with registers `%h %r %x %p` of each size.
-pub fn refuses(target: &str, instruction: &str) {
+pub(crate) fn refuses(target: &str, instruction: &str) {
     let body = format!(
         ".reg .b16 %h<8>; .reg .b32 %r<8>; .reg .b64 %x<8>; .reg .pred %p<4>;\n\
          .shared .align 16 .b8 s[64];\n{instruction};"

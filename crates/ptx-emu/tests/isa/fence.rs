@@ -5,7 +5,7 @@ use crate::control::{of_threads, storing};
 use crate::faults::{finds, finds_only, kinds, refuses, report};
 use ptx_emu::{Launch, Schedule};
 
-pub fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     let fences = [
         "membar.cta",
         "membar.gl",

@@ -194,7 +194,7 @@ fn searches() -> Vec<Case> {
     cases
 }
 
-pub fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     [fields(), searches()].into_iter().flatten().collect()
 }
 

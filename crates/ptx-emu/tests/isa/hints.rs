@@ -4,7 +4,7 @@ use crate::case::{Case, check};
 use crate::control::of_block;
 use crate::faults::refuses;
 
-pub fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     let all = [
         "prefetch.global.L1 [%x1]",
         "prefetch.global.L2 [%x1+64]",

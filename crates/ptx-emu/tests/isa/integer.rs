@@ -4,7 +4,7 @@ use crate::case::{Case, Ty, check, elementwise, elementwise_for, exactly};
 use crate::values::{integers, rows1, rows2, rows3};
 
 /// The integer types, and the bits of each.
-pub const TYPES: [(&str, u32); 6] = [
+pub(crate) const TYPES: [(&str, u32); 6] = [
     ("u16", 16),
     ("u32", 32),
     ("u64", 64),
@@ -13,7 +13,7 @@ pub const TYPES: [(&str, u32); 6] = [
     ("s64", 64),
 ];
 
-pub fn of_bits(bits: u32) -> Ty {
+pub(crate) fn of_bits(bits: u32) -> Ty {
     match bits {
         8 => Ty::B8,
         16 => Ty::B16,
@@ -23,7 +23,7 @@ pub fn of_bits(bits: u32) -> Ty {
 }
 
 /// The number that the low bits of a register stand for.
-pub fn number(value: u64, bits: u32, signed: bool) -> i128 {
+pub(crate) fn number(value: u64, bits: u32, signed: bool) -> i128 {
     let low = i128::from(value) & ((1_i128 << bits) - 1);
     if signed && low >> (bits - 1) & 1 == 1 {
         low - (1_i128 << bits)
@@ -38,7 +38,7 @@ pub fn number(value: u64, bits: u32, signed: bool) -> i128 {
     clippy::cast_possible_truncation,
     reason = "the low bits are asked for"
 )]
-pub fn low(number: i128, bits: u32) -> u64 {
+pub(crate) fn low(number: i128, bits: u32) -> u64 {
     (number & ((1_i128 << bits) - 1)) as u64
 }
 
@@ -283,7 +283,7 @@ fn of_hopper() -> Vec<Case> {
     forms.map(case).into()
 }
 
-pub fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     [plain(), products(), dots(), of_hopper()]
         .into_iter()
         .flatten()

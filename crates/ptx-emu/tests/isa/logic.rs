@@ -4,21 +4,21 @@ use crate::case::{Case, Ty, check, elementwise, exactly};
 use crate::integer::{low, number, of_bits};
 use crate::values::{integers, random, rows1, rows2, rows3};
 
-pub fn bit(value: u64, at: u32) -> u64 {
+pub(crate) fn bit(value: u64, at: u32) -> u64 {
     if at < 64 { value >> at & 1 } else { 0 }
 }
 
 /// A word of so many bits, from its bits.
-pub fn word(bits: u32, of: impl Fn(u32) -> u64) -> u64 {
+pub(crate) fn word(bits: u32, of: impl Fn(u32) -> u64) -> u64 {
     (0..bits).map(|i| of(i) << i).sum()
 }
 
 fn bitwise() -> Vec<Case> {
+    type Of = fn(u64, u64) -> u64;
     let mut cases = Vec::new();
     for bits in [16, 32, 64] {
         let ty = of_bits(bits);
         let rows = rows2([&integers(bits), &integers(bits)], [bits; 2], 100);
-        type Of = fn(u64, u64) -> u64;
         let forms: [(&str, Of); 3] = [
             ("and", |a, b| u64::from(a + b == 2)),
             ("or", |a, b| u64::from(a + b > 0)),
@@ -117,7 +117,7 @@ fn tables() -> Vec<Case> {
                 let d = of(row, table);
                 let (any, q) = (d != 0, row[3] != 0);
                 let p = if combine == "or" { any || q } else { any && q };
-                (if shown { d } else { 0 }) + u64::from(p) & 0xffff_ffff
+                ((if shown { d } else { 0 }) + u64::from(p)) & 0xffff_ffff
             }),
         ));
     }
@@ -254,7 +254,7 @@ fn permutes() -> Vec<Case> {
     cases
 }
 
-pub fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     [bitwise(), tables(), shifts(), permutes()]
         .into_iter()
         .flatten()

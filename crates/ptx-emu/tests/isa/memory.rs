@@ -8,7 +8,7 @@ use crate::values::random;
 
 const THREADS: u32 = 64;
 
-pub fn bytes(count: usize, seed: u64) -> Vec<u8> {
+pub(crate) fn bytes(count: usize, seed: u64) -> Vec<u8> {
     random(8, count, seed)
         .iter()
         .flat_map(|v| v.to_le_bytes()[..1].to_vec())
@@ -76,13 +76,12 @@ fn copies() -> Vec<Case> {
             };
             let out = format!("add.u64 %x1, %x1, %x5;\nst{} [%x1], {v};", form(".global"));
             let get = |space: &str| format!("ld{} {v}, [%x2];\n", form(space));
-            let clear: String = (0..count)
+            let clear: Vec<_> = (0..count)
                 .map(|i| format!("mov.{} %v{i}, 0;\n", register(size(ty))))
                 .collect();
-            let shared = format!(
-                ".shared .align 16 .b8 v[2048];\nmov.u32 %r1, v;\nadd.u32 %r1, %r1, %r5;\n\
-                 mov.u64 %x3, v;\ncvta.shared.u64 %x3, %x3;\nadd.u64 %x3, %x3, %x5;\n"
-            );
+            let clear = clear.concat();
+            let shared = ".shared .align 16 .b8 v[2048];\nmov.u32 %r1, v;\nadd.u32 %r1, %r1, %r5;\n\
+                 mov.u64 %x3, v;\ncvta.shared.u64 %x3, %x3;\nadd.u64 %x3, %x3, %x5;\n";
             let local = ".local .align 16 .b8 v[64];\nmov.u64 %x4, v;\n\
                          cvta.local.u64 %x3, %x4;\n";
             let ways = [
@@ -341,7 +340,7 @@ fn addressing() -> Vec<Case> {
     ]
 }
 
-pub fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     [copies(), widths(), hints(), addressing()]
         .into_iter()
         .flatten()

@@ -308,7 +308,7 @@ fn addresses() -> Vec<Case> {
                     }
                     if at == "[v+36]" {
                         // a name cannot have a register added
-                        let set = format!("mov.u64 %x0, v;\nadd.u64 %x0, %x0, %x6;\n");
+                        let set = "mov.u64 %x0, v;\nadd.u64 %x0, %x0, %x6;\n".to_owned();
                         return (set, "[%x0+36]".to_owned());
                     }
                     let add = if narrow(set) {
@@ -339,7 +339,7 @@ fn addresses() -> Vec<Case> {
     cases
 }
 
-pub fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     [
         types(),
         constants(),

@@ -96,7 +96,10 @@ fn each_form_that_does_not_exist_is_refused() {
             "ld.global.L1::evict_never.u32 %r1, [%x1];",
             "`.L1::evict_never`",
         ),
-        ("ld.global.L2::cache_hint.u32 %r1, [%x1];", "2 operands"),
+        (
+            "ld.global.L2::cache_hint.u32 %r1, [%x1];",
+            "a register or constant",
+        ),
         ("ld.release.gpu.global.u32 %r1, [%x1];", "`.release`"),
         ("st.global.nc.u32 [%x1], %r1;", "`.nc`"),
         ("st.param.u32 [p0], %r1;", "parameter"),

@@ -6,7 +6,7 @@ use crate::values::{f32s, random, rows1, rows2, rows3};
 use ptx_emu::Module;
 
 /// Compares bits; any NaN will do for a NaN, unless it must be the canonical one.
-pub fn same(
+pub(crate) fn same(
     format: Format,
     canonical: bool,
     expected: impl Fn(&[u64]) -> u64 + 'static,
@@ -42,9 +42,8 @@ fn pairs() -> Vec<Vec<u64>> {
 fn triples() -> Vec<Vec<u64>> {
     let edges = f32s();
     let mut rows = rows3([&edges, &edges, &edges], [32, 32, 32], 1500, 100);
-    let columns = [middling(300, 13), middling(300, 14), middling(300, 15)];
-    for i in 0..300 {
-        let [a, b, c] = [columns[0][i], columns[1][i], columns[2][i]];
+    let [x, y, z] = [middling(300, 13), middling(300, 14), middling(300, 15)];
+    for ((a, b), c) in x.into_iter().zip(y).zip(z) {
         // near to what cancels the product, and far from it
         let close = (-single_of(a) * single_of(b)).to_bits();
         rows.push(vec![a, b, u64::from(close)]);
@@ -54,7 +53,7 @@ fn triples() -> Vec<Vec<u64>> {
     // products around the least values
     for (a, b) in [
         (0x3f80_0001, 1),
-        (0x3effffff, 0x0080_0001),
+        (0x3eff_ffff, 0x0080_0001),
         (0x2000_0000, 0x1f80_0000),
     ] {
         for c in &edges {
@@ -210,7 +209,7 @@ fn near_quotient(row: &[u64], found: u64, ftz: bool, form: &str) -> Result<(), S
 }
 
 /// Whether `found` is at most `ulps` of f32 from the correctly rounded `exact`.
-pub fn within_ulps(found: f64, exact: f64, ulps: f64, ftz: bool) -> Result<(), String> {
+pub(crate) fn within_ulps(found: f64, exact: f64, ulps: f64, ftz: bool) -> Result<(), String> {
     let least = f64::from(f32::MIN_POSITIVE);
     if exact.is_nan() || found.is_nan() {
         return if exact.is_nan() && found.is_nan() {
@@ -220,7 +219,7 @@ pub fn within_ulps(found: f64, exact: f64, ulps: f64, ftz: bool) -> Result<(), S
         };
     }
     let size = exact.abs();
-    let ulp = 2_f64.powi((size.log2().floor().max(-126.0) - 23.0) as i32);
+    let ulp = (size.log2().floor().max(-126.0) - 23.0).exp2();
     let overflows = size >= f64::from(f32::MAX) - 2.0 * 2_f64.powi(104);
     let right = if size.is_infinite() || found.is_infinite() {
         found.is_infinite() && overflows && found.is_sign_negative() == exact.is_sign_negative()
@@ -241,7 +240,7 @@ pub fn within_ulps(found: f64, exact: f64, ulps: f64, ftz: bool) -> Result<(), S
 }
 
 /// The result of `min` or `max` with all its modifiers.
-fn extreme_of(row: &[u64], greatest: bool, nan: bool, ftz: bool, abs: bool) -> u64 {
+fn extreme_of(row: &[u64], greatest: bool, [nan, ftz, abs]: [bool; 3]) -> u64 {
     let size = |v: &u64| {
         let v = if ftz { SINGLE.flushed(*v) } else { *v };
         if abs { v & 0x7fff_ffff } else { v }
@@ -270,7 +269,7 @@ fn extremes() -> Vec<Case> {
                 Ty::B32,
                 &pairs(),
                 same(SINGLE, true, move |row| {
-                    extreme_of(row, greatest, nan, ftz, abs)
+                    extreme_of(row, greatest, [nan, ftz, abs])
                 }),
             ));
             cases.push(elementwise_for(
@@ -280,7 +279,7 @@ fn extremes() -> Vec<Case> {
                 Ty::B32,
                 &triples(),
                 same(SINGLE, true, move |row| {
-                    extreme_of(row, greatest, nan, ftz, abs)
+                    extreme_of(row, greatest, [nan, ftz, abs])
                 }),
             ));
         }
@@ -337,7 +336,7 @@ fn signs() -> Vec<Case> {
 }
 
 /// All forms.
-pub fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     let lists = [
         arithmetic(),
         packed(),
@@ -359,7 +358,7 @@ fn quotients_that_are_no_number_are_the_canonical_nan() {
 }
 
 /// Each of these must be refused when it is loaded, with a reason that names it.
-pub fn refused(forms: &[(&str, &str)]) {
+pub(crate) fn refused(forms: &[(&str, &str)]) {
     for (instruction, reason) in forms {
         let body = format!(
             ".reg .b16 %h<4>; .reg .f32 %f<4>; .reg .b64 %d<4>; .reg .pred %p<4>;\n{instruction}"

@@ -4,7 +4,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 /// Edges of the integers of so many bits.
-pub fn integers(bits: u32) -> Vec<u64> {
+pub(crate) fn integers(bits: u32) -> Vec<u64> {
     let mask = u64::MAX >> (64 - bits);
     let sign = 1_u64 << (bits - 1);
     let mut values = vec![
@@ -30,7 +30,7 @@ pub fn integers(bits: u32) -> Vec<u64> {
 
 /// Edges of a format with so many bits of exponent and of fraction: zeros, the least and the
 /// largest subnormal and normal numbers, one and its neighbours, infinities, NaNs; both signs.
-pub fn floats(exponent: u32, fraction: u32) -> Vec<u64> {
+pub(crate) fn floats(exponent: u32, fraction: u32) -> Vec<u64> {
     let one = ((1_u64 << (exponent - 1)) - 1) << fraction;
     let infinity = ((1_u64 << exponent) - 1) << fraction;
     let least = 1_u64 << fraction;
@@ -62,40 +62,40 @@ pub fn floats(exponent: u32, fraction: u32) -> Vec<u64> {
 }
 
 /// Edges of `f32`.
-pub fn f32s() -> Vec<u64> {
+pub(crate) fn f32s() -> Vec<u64> {
     floats(8, 23)
 }
 
 /// Edges of `f64`.
-pub fn f64s() -> Vec<u64> {
+pub(crate) fn f64s() -> Vec<u64> {
     floats(11, 52)
 }
 
 /// Edges of `f16`.
-pub fn f16s() -> Vec<u64> {
+pub(crate) fn f16s() -> Vec<u64> {
     floats(5, 10)
 }
 
 /// Edges of `bf16`.
-pub fn bf16s() -> Vec<u64> {
+pub(crate) fn bf16s() -> Vec<u64> {
     floats(8, 7)
 }
 
 /// Random bits.
-pub fn random(bits: u32, count: usize, seed: u64) -> Vec<u64> {
+pub(crate) fn random(bits: u32, count: usize, seed: u64) -> Vec<u64> {
     let mut rng = StdRng::seed_from_u64(seed);
     let mask = u64::MAX >> (64 - bits);
     (0..count).map(|_| rng.random::<u64>() & mask).collect()
 }
 
 /// Rows for an instruction with one source: the edges, then `more` random values.
-pub fn rows1(edges: &[u64], bits: u32, more: usize) -> Vec<Vec<u64>> {
+pub(crate) fn rows1(edges: &[u64], bits: u32, more: usize) -> Vec<Vec<u64>> {
     let random = random(bits, more, 1);
     edges.iter().chain(&random).map(|v| vec![*v]).collect()
 }
 
 /// Rows for two sources: every pair of edges, then random ones.
-pub fn rows2(edges: [&[u64]; 2], bits: [u32; 2], more: usize) -> Vec<Vec<u64>> {
+pub(crate) fn rows2(edges: [&[u64]; 2], bits: [u32; 2], more: usize) -> Vec<Vec<u64>> {
     let mut rows: Vec<_> = edges[0]
         .iter()
         .flat_map(|a| edges[1].iter().map(|b| vec![*a, *b]))
@@ -106,7 +106,7 @@ pub fn rows2(edges: [&[u64]; 2], bits: [u32; 2], more: usize) -> Vec<Vec<u64>> {
 }
 
 /// Rows for three sources: `some` combinations of edges drawn at random, then random ones.
-pub fn rows3(edges: [&[u64]; 3], bits: [u32; 3], some: usize, more: usize) -> Vec<Vec<u64>> {
+pub(crate) fn rows3(edges: [&[u64]; 3], bits: [u32; 3], some: usize, more: usize) -> Vec<Vec<u64>> {
     let mut rng = StdRng::seed_from_u64(4);
     let mut rows: Vec<Vec<u64>> = (0..some)
         .map(|_| {

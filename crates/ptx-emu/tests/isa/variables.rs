@@ -88,13 +88,54 @@ fn functions() -> Vec<Case> {
     )]
 }
 
-pub fn cases() -> Vec<Case> {
-    [variables(), functions()].into_iter().flatten().collect()
+/// Lanes call one of two functions by its address.
+fn pointers() -> Vec<Case> {
+    let function = |name: &str, by: &str| {
+        format!(
+            ".func (.param .b32 r) {name}(.param .b32 a)\n{{\n.reg .b32 %r<3>;\n\
+             ld.param.u32 %r0, [a];\n{by}.u32 %r1, %r0, 5;\nst.param.b32 [r], %r1;\nret;\n}}\n"
+        )
+    };
+    let text = format!(
+        ".version 8.6\n.target sm_80\n.address_size 64\n{}{}\
+         .visible .entry t(.param .u64 p0)\n{{\n.reg .pred %p;\n.reg .b32 %r<9>;\n\
+         .reg .b64 %x<9>;\nld.param.u64 %x0, [p0];\nmov.u32 %r0, %tid.x;\n\
+         mul.wide.u32 %x1, %r0, 4;\nadd.u64 %x0, %x0, %x1;\nand.b32 %r1, %r0, 1;\n\
+         setp.ne.u32 %p, %r1, 0;\nmov.u64 %x2, more;\nmov.u64 %x3, times;\n\
+         selp.b64 %x4, %x2, %x3, %p;\n{{\n.param .b32 a;\n.param .b32 r;\n\
+         st.param.b32 [a], %r0;\n\
+         kind: .callprototype (.param .b32 _) _ (.param .b32 _);\n\
+         call (r), %x4, (a), kind;\nld.param.b32 %r2, [r];\n}}\n\
+         st.global.u32 [%x0], %r2;\nret;\n}}\n",
+        function("more", "add"),
+        function("times", "mul.lo")
+    );
+    let of = |t: u32| if t % 2 == 1 { t + 5 } else { t * 5 };
+    let expected = (0..64).flat_map(|t| of(t).to_le_bytes()).collect();
+    vec![program(
+        "pointers to functions",
+        text,
+        Launch::linear(1, 64),
+        vec![],
+        expected,
+    )]
+}
+
+pub(crate) fn cases() -> Vec<Case> {
+    [variables(), functions(), pointers()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 #[test]
 fn variables_of_a_module() {
     check(&variables());
+}
+
+#[test]
+fn addresses_of_functions() {
+    check(&pointers());
 }
 
 #[test]

@@ -324,7 +324,7 @@ fn matches_and_reductions() -> Vec<Case> {
     cases
 }
 
-pub fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     let mut cases = shuffles();
     cases.extend(groups());
     cases.extend(votes());

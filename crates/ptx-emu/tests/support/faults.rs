@@ -117,7 +117,7 @@ pub(crate) const FAULTS: [Fault; 39] = [
     fault("global_write_bounds", [2, 1, 1], [64, 1, 1], 0, &[F32(128), Out(400)], OutOfBounds),
     fault("null_write", [1, 1, 1], [32, 1, 1], 0, &[F32(32), Out(128), Given::Null], Wrong::Null),
     fault("shared_bounds", [1, 1, 1], [64, 1, 1], 256, &[F32(64), Out(256)], OutOfBounds),
-    fault("shared_atomic_bounds", [1, 1, 1], [64, 1, 1], 0, &[Cycle(64, 257), Out(1024)], OutOfBounds),
+    fault("shared_atomic_bounds", [1, 1, 1], [64, 1, 1], 0, &[Cycle(64, 64), Out(192)], OutOfBounds),
     fault("local_bounds", [1, 1, 1], [32, 1, 1], 0, &[Cycle(32, 5), Out(128)], OutOfBounds),
     fault("misaligned_vector", [1, 1, 1], [2, 1, 1], 0, &[F32(130), Out(8)], Misaligned),
     fault("misaligned_shared", [1, 1, 1], [32, 1, 1], 0, &[F32(128), Out(16)], Misaligned),

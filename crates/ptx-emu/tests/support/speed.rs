@@ -103,9 +103,9 @@ impl Timed {
     /// One launch.
     pub(crate) fn run(&mut self, checks: Checks) -> Report {
         self.device.set_checks(checks);
-        let launched =
-            self.device
-                .launch(&self.module, self.entry, &self.launch, &self.arguments);
+        let launched = self
+            .device
+            .launch(&self.module, self.entry, &self.launch, &self.arguments);
         let report = launched.unwrap();
         assert!(report.is_clean(), "{}: {report}", self.name);
         report

@@ -46,65 +46,67 @@ pub(super) fn outside(cx: &mut Cx<'_>, op: &Op, request: Request, lane: usize, a
     let write = request.kind.writes();
     let (place, offset) = placed(request, address);
     let kind = match place {
-            Place::Global => global_wrong(cx, address, bytes, write),
-            Place::Shared if exited(cx, offset).is_some() => ViolationKind::RemoteBlockExited {
-                rank: exited(cx, offset).unwrap_or(0),
+        Place::Global => global_wrong(cx, address, bytes, write),
+        Place::Shared if exited(cx, offset).is_some() => ViolationKind::RemoteBlockExited {
+            rank: exited(cx, offset).unwrap_or(0),
+            address,
+        },
+        Place::Shared => {
+            let size = u64::from(cx.grid.shared_bytes);
+            let rank = offset >> window::RANK_SHIFT;
+            let there = rank > 0 && rank <= u64::from(cx.grid.blocks_per_cluster());
+            let within = (1 << window::RANK_SHIFT) - 1;
+            let offset = if there { offset & within } else { offset };
+            let offset = offset.cast_signed() - i64::from(window::SHARED_START);
+            bounds(
+                Space::Shared,
                 address,
-            },
-            Place::Shared => {
-                let size = u64::from(cx.grid.shared_bytes);
-                let rank = offset >> window::RANK_SHIFT;
-                let there = rank > 0 && rank <= u64::from(cx.grid.blocks_per_cluster());
-                let within = (1 << window::RANK_SHIFT) - 1;
-                let offset = if there { offset & within } else { offset };
-                let offset = offset.cast_signed() - i64::from(window::SHARED_START);
-                bounds(
-                    Space::Shared,
-                    address,
-                    bytes,
-                    write,
-                    "shared memory",
-                    offset,
-                    size,
-                )
-            }
-            Place::Local => {
-                let size = u64::from(cx.warp.local_bytes);
-                let offset = offset.cast_signed() - i64::from(window::LOCAL_START);
-                bounds(
-                    Space::Local,
-                    address,
-                    bytes,
-                    write,
-                    "local memory",
-                    offset,
-                    size,
-                )
-            }
-            Place::Param | Place::Generic if write => ViolationKind::ReadOnlyMemory {
-                space: Space::Param,
+                bytes,
+                write,
+                "shared memory",
+                offset,
+                size,
+            )
+        }
+        Place::Local => {
+            let size = u64::from(cx.warp.local_bytes);
+            let offset = offset.cast_signed() - i64::from(window::LOCAL_START);
+            bounds(
+                Space::Local,
                 address,
-            },
-            Place::Param | Place::Generic => {
-                let size = u64::from(cx.grid.program.param_bytes);
-                let offset = offset.cast_signed() - i64::from(window::PARAM_START);
-                bounds(
-                    Space::Param,
-                    address,
-                    bytes,
-                    write,
-                    "parameters",
-                    offset,
-                    size,
-                )
-            }
+                bytes,
+                write,
+                "local memory",
+                offset,
+                size,
+            )
+        }
+        Place::Param | Place::Generic if write => ViolationKind::ReadOnlyMemory {
+            space: Space::Param,
+            address,
+        },
+        Place::Param | Place::Generic => {
+            let size = u64::from(cx.grid.program.param_bytes);
+            let offset = offset.cast_signed() - i64::from(window::PARAM_START);
+            bounds(
+                Space::Param,
+                address,
+                bytes,
+                write,
+                "parameters",
+                offset,
+                size,
+            )
+        }
     };
     cx.violate(op, lane, kind);
 }
 
 /// The block of the cluster in whose shared memory an offset lies, if that block has exited.
 fn exited(cx: &Cx<'_>, offset: u64) -> Option<u32> {
-    let rank = u32::try_from(offset >> window::RANK_SHIFT).ok()?.checked_sub(1)?;
+    let rank = u32::try_from(offset >> window::RANK_SHIFT)
+        .ok()?
+        .checked_sub(1)?;
     let block = cx.blocks.get(rank as usize)?;
     (rank as usize != cx.rank && block.over()).then_some(rank)
 }

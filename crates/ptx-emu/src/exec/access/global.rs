@@ -56,7 +56,7 @@ impl GlobalAccess<'_> {
         if checks.races {
             let ordered = |other: u32| acquired.orders(other, block);
             conflict = match kind {
-                Kind::Read => shadow.read(offset, pattern, block, ordered),
+                Kind::Read | Kind::Peek => shadow.read(offset, pattern, block, ordered),
                 Kind::StrongRead => shadow.strong_read(offset, pattern, block, ordered),
                 Kind::Atomic | Kind::StrongWrite => shadow.atomic(offset, pattern, block, ordered),
                 Kind::Write | Kind::Copy | Kind::BlockAtomic | Kind::Init | Kind::Sync => {

@@ -18,6 +18,8 @@ pub(crate) enum Kind {
     Init,
     /// An operation on an mbarrier, atomic among its kind.
     Sync,
+    /// The begin of a read that goes on.
+    Peek,
 }
 
 impl Kind {
@@ -25,7 +27,7 @@ impl Kind {
     pub(crate) fn reads(self) -> bool {
         matches!(
             self,
-            Self::Read | Self::StrongRead | Self::Atomic | Self::BlockAtomic
+            Self::Read | Self::StrongRead | Self::Peek | Self::Atomic | Self::BlockAtomic
         )
     }
 
@@ -40,6 +42,6 @@ impl Kind {
 
     #[inline(always)]
     pub(crate) fn writes(self) -> bool {
-        !matches!(self, Self::Read | Self::StrongRead)
+        !matches!(self, Self::Read | Self::StrongRead | Self::Peek)
     }
 }

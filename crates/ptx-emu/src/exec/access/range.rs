@@ -204,7 +204,7 @@ fn shared(cx: &mut Cx<'_>, op: &Op, request: Request, rank: usize, at: usize, p:
         instruction: op.index,
     };
     let block = &mut cx.blocks[rank];
-    let (mut unset, mut found) = (None, None);
+    let (mut unset, mut found, mut early) = (None, None, None);
     if checks.initialised && request.kind.reads() {
         unset = block.shadow.uninitialised(offset, p);
     }
@@ -218,11 +218,19 @@ fn shared(cx: &mut Cx<'_>, op: &Op, request: Request, rank: usize, at: usize, p:
             Kind::Copy => shadow.async_write(offset, p, who, order),
             _ => None,
         };
+        if request.kind == Kind::Copy {
+            shadow.through_proxy(offset, p, false);
+        } else if own {
+            early = shadow.early_for_proxy(offset, p);
+        }
         // what this warp did says nothing of the order in another block
         found = seen.filter(|_| own);
     }
     if unset.is_some() || found.is_some() {
         explain::shared(cx, op, request, unset, found);
+    }
+    if let Some((offset, writer)) = early {
+        watch::early(cx, op, request.mask, offset, writer);
     }
     let at = u32::try_from(at).unwrap_or(u32::MAX);
     let watched = &cx.blocks[rank].watched;

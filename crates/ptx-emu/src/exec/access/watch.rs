@@ -56,17 +56,34 @@ pub(super) fn touches(
     let Some(reading) = reading else {
         return false;
     };
-    let program = cx.grid.program;
-    let copy = program.ops.get(reading.copy.op as usize);
-    let statement = copy.map(|op| &program.statements[op.statement as usize]);
+    let other = site(cx, reading.copy.op);
     let kind = ViolationKind::CopyNotAwaited {
         address: u64::from(from.max(reading.copy.offset) + window::SHARED_START),
         write,
-        other: statement.map(|statement| OtherSite {
-            ptx_line: statement.line,
-            source: statement.source.clone(),
-        }),
+        other,
     };
     cx.violate(op, lane, kind);
     true
+}
+
+/// The asynchronous proxy reads what an ordinary store wrote, without a fence between.
+#[cold]
+#[inline(never)]
+pub(super) fn early(cx: &mut Cx<'_>, op: &Op, mask: u32, offset: u64, writer: Option<u32>) {
+    let kind = ViolationKind::AsyncProxy {
+        address: offset + u64::from(window::SHARED_START),
+        other: writer.and_then(|op| site(cx, op)),
+    };
+    cx.violate(op, mask.trailing_zeros() as usize & 31, kind);
+}
+
+/// Where an instruction stands.
+fn site(cx: &Cx<'_>, op: u32) -> Option<OtherSite> {
+    let program = cx.grid.program;
+    let op = program.ops.get(op as usize)?;
+    let statement = &program.statements[op.statement as usize];
+    Some(OtherSite {
+        ptx_line: statement.line,
+        source: statement.source.clone(),
+    })
 }

@@ -7,7 +7,7 @@ use crate::exec::access::range;
 use crate::exec::access::{Memory, Place};
 use crate::exec::{Cx, Flow};
 use crate::isa::bulk::units::{self, Arrival, Unit, address, deliver, get, put, source, target};
-use crate::isa::bulk::{MULTICAST, count};
+use crate::isa::bulk::{MULTICAST, count, spaces};
 use crate::isa::hints::Nothing;
 use crate::isa::memory::without_policy;
 use crate::lanes::{Lane, lanes_of};
@@ -32,15 +32,12 @@ pub(super) fn decode<'a>(
     let hinted = form.flag("L2::cache_hint");
     let multicast = form.flag("multicast::cluster");
     let completion = form.choice(&["mbarrier::complete_tx::bytes", "bulk_group"]);
-    if !form.flag("global") {
-        return Err(form.unsupported("tensors lie in global memory"));
-    }
-    let side = form.choice(&["shared::cluster", "shared::cta"]);
+    let spaces = spaces(&mut form);
     let cache = form.flag("L2");
     form.done()?;
     let operands = without_policy(d, &form, instruction, hinted)?;
-    let mut op = match (prefetch, completion, side) {
-        (true, None, None) if cache && !multicast => {
+    let mut op = match (prefetch, completion, spaces) {
+        (true, None, [Some("global"), None]) if cache && !multicast => {
             let [map] = operands else {
                 return Err(count(&form, operands));
             };
@@ -49,9 +46,14 @@ pub(super) fn decode<'a>(
             d.push(op);
             return Ok(());
         }
-        (false, Some("mbarrier::complete_tx::bytes"), Some(side))
-            if !cache && (side == "shared::cluster" || !multicast) =>
-        {
+        (
+            false,
+            Some("mbarrier::complete_tx::bytes"),
+            [
+                Some(to @ ("shared::cluster" | "shared::cta")),
+                Some("global"),
+            ],
+        ) if !cache && (to == "shared::cluster" || !multicast) => {
             let (to, map, mbarrier, rest) = match operands {
                 [to, map, mbarrier, rest @ ..] => (to, map, mbarrier, rest),
                 _ => return Err(count(&form, operands)),
@@ -73,7 +75,9 @@ pub(super) fn decode<'a>(
             op.traffic = Traffic::CopyPastL1;
             op
         }
-        (false, Some("bulk_group"), Some("shared::cta")) if !cache && !multicast => {
+        (false, Some("bulk_group"), [Some("global"), Some("shared::cta")])
+            if !cache && !multicast =>
+        {
             let [map, from] = operands else {
                 return Err(count(&form, operands));
             };
@@ -125,11 +129,7 @@ fn tile(cx: &mut Cx<'_>, op: &Op, list: &[u32], lane: usize) -> Option<(TensorMa
     let bytes = bytes.first_chunk::<128>()?;
     let problem = match TensorMap::decode(bytes) {
         Ok(map) if map.rank() == op.c as usize => return Some((map, start)),
-        Ok(map) => format!(
-            "it has {} dimensions, the instruction {}",
-            map.rank(),
-            op.c
-        ),
+        Ok(map) => format!("it has {} dimensions, the instruction {}", map.rank(), op.c),
         Err(error) => error.to_string(),
     };
     let kind = ViolationKind::TensorMap {
@@ -251,7 +251,13 @@ fn store_lane(cx: &mut Cx<'_>, op: &Op, lane: usize) {
     let mut data = vec![0; unit.bytes as usize];
     cx.view(reached.memory).copy_to(reached.offset, &mut data);
     let at = u32::try_from(from & ((1 << window::RANK_SHIFT) - 1)).unwrap_or(0);
-    check_source(cx, op, unit, (reached.memory, reached.offset), (&map, start, at));
+    check_source(
+        cx,
+        op,
+        unit,
+        (reached.memory, reached.offset),
+        (&map, start, at),
+    );
     let mut row_bytes = vec![0; map.row_bytes() as usize];
     for row in map.rows(start) {
         if row.inside.is_empty() {

@@ -176,7 +176,9 @@ pub(super) fn reads(cx: &mut Cx<'_>, op: &Op, lane: usize, from: u64, bytes: u32
 pub(super) fn wait(cx: &mut Cx<'_>, groups: u32) {
     let mut over = Vec::new();
     let (mask, warp) = (cx.mask, cx.warp.index);
-    cx.warp.bulk.wait(mask, Some(groups), |copy| over.push(copy));
+    cx.warp
+        .bulk
+        .wait(mask, Some(groups), |copy| over.push(copy));
     for copy in &over {
         let block = cx.block();
         let reading = Reading { warp, copy: *copy };

@@ -6,18 +6,18 @@ use crate::decode::form::{Form, LoadError};
 use crate::decode::operand::wide;
 use crate::exec::{Cx, Flow};
 use crate::isa::lanes;
-use crate::isa::operands::{no_type, push};
+use crate::isa::operands::{no_type, plain, push};
 use crate::lanes::Lane;
 use crate::num::single;
 use crate::program::Op;
 use crate::simd::{Handler, Level};
 
-/// Types of values that are selected: any of 16, 32 or 64 bits that `f16` is not.
+/// That values of this type are selected: those of 16, 32 or 64 bits, not the small floats.
 fn selectable(form: &Form<'_>, ty: Type) -> Result<(), LoadError> {
-    match ty {
-        Type::B16 | Type::U16 | Type::S16 | Type::F32 | Type::F64 => Ok(()),
-        Type::B32 | Type::U32 | Type::S32 | Type::B64 | Type::U64 | Type::S64 => Ok(()),
-        _ => Err(no_type(form)),
+    if plain(ty) && ty.bytes() > 1 {
+        Ok(())
+    } else {
+        Err(no_type(form))
     }
 }
 

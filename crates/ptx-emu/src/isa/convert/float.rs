@@ -4,8 +4,8 @@ use std::marker::PhantomData;
 
 use super::number::{Mode, by_mode, source_flags};
 use super::registers::{
-    Bf16, Ends, F16, FINITE, FTZ_D, Half, RELU, SAT, lanewise, put_double, put_half,
-    put_single, singles,
+    Bf16, Ends, F16, FINITE, FTZ_D, Half, RELU, SAT, lanewise, put_double, put_half, put_single,
+    singles,
 };
 use super::{Modifiers, Number};
 use crate::ast::Type;
@@ -37,7 +37,9 @@ pub(super) fn convert(
                 lanes!(d, |a: f32| -> u16 { narrow::to_f16(a, Round::Near, false) })
             }
             (Type::Bf16, Type::F32) if near => {
-                lanes!(d, |a: f32| -> u16 { narrow::to_bf16(a, Round::Near, false) })
+                lanes!(d, |a: f32| -> u16 {
+                    narrow::to_bf16(a, Round::Near, false)
+                })
             }
             _ => general(d, mode, to, from),
         }
@@ -71,14 +73,14 @@ fn general(d: &Decoder<'_, '_>, mode: Option<Round>, to: Number, from: Number) -
     };
     if to == from {
         return match to.ty {
-            Type::F64 => by_mode!(d, mode, DoubleIntegral<>),
-            Type::F32 => by_mode!(d, mode, SingleIntegral<>),
+            Type::F64 => by_mode!(d, mode, DoubleIntegral),
+            Type::F32 => by_mode!(d, mode, SingleIntegral),
             Type::F16 => by_mode!(d, mode, HalfIntegral<F16>),
             _ => by_mode!(d, mode, HalfIntegral<Bf16>),
         };
     }
     match (to.ty, from.ty) {
-        (Type::F32, _) => by_mode!(d, mode, DoubleToSingle<>),
+        (Type::F32, _) => by_mode!(d, mode, DoubleToSingle),
         (Type::F16, Type::F64) => by_mode!(d, mode, DoubleToHalf<F16>),
         (_, Type::F64) => by_mode!(d, mode, DoubleToHalf<Bf16>),
         (Type::F16, _) => by_mode!(d, mode, SingleToHalf<F16>),

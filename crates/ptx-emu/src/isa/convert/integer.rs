@@ -44,7 +44,11 @@ impl Width {
     /// The sign bit of a signed type.
     #[inline(always)]
     fn sign(self) -> u64 {
-        if self.signed { (self.mask() >> 1) + 1 } else { 0 }
+        if self.signed {
+            (self.mask() >> 1) + 1
+        } else {
+            0
+        }
     }
 
     /// The least value, as i64.
@@ -56,7 +60,11 @@ impl Width {
     /// The largest value.
     #[inline(always)]
     pub(super) fn most(self) -> u64 {
-        if self.signed { self.mask() >> 1 } else { self.mask() }
+        if self.signed {
+            self.mask() >> 1
+        } else {
+            self.mask()
+        }
     }
 
     /// The upper half of the values, as unsigned: what NaN becomes.
@@ -184,7 +192,10 @@ struct ResizeWord;
 
 impl Handler for ResizeWord {
     #[inline(always)]
-    #[allow(clippy::cast_possible_truncation, reason = "a register of up to 32 bits")]
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "a register of up to 32 bits"
+    )]
     fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
         let widths = Widths::of(op);
         let (from, to) = (widths.from.extend_word(), widths.to.extend_word());

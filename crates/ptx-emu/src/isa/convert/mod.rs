@@ -92,8 +92,12 @@ pub(crate) fn decode<'a>(
         None => BYTES[i - TYPES.len()],
     });
     let missing = "it does not name two types that can be converted";
-    let to = form.choice(&names).ok_or_else(|| form.unsupported(missing))?;
-    let from = form.choice(&names).ok_or_else(|| form.unsupported(missing))?;
+    let to = form
+        .choice(&names)
+        .ok_or_else(|| form.unsupported(missing))?;
+    let from = form
+        .choice(&names)
+        .ok_or_else(|| form.unsupported(missing))?;
     form.done()?;
     match (to, from) {
         ("f16x2" | "bf16x2", "f32") => packed::pair(d, &form, instruction, modifiers, to),
@@ -162,8 +166,10 @@ fn numbers<'a>(
     if modifiers.relu || modifiers.finite {
         let half = matches!(to.ty, Type::F16 | Type::Bf16) && from.ty == Type::F32;
         if !half || modifiers.near_or_zero().is_none() || modifiers.ftz || modifiers.sat {
-            return no("`.relu` and `.satfinite` go with `.rn` or `.rz` and no other modifier, \
-                 from `.f32` to narrower types");
+            return no(
+                "`.relu` and `.satfinite` go with `.rn` or `.rz` and no other modifier, \
+                 from `.f32` to narrower types",
+            );
         }
     }
     if modifiers.ftz && to.ty != Type::F32 && from.ty != Type::F32 {

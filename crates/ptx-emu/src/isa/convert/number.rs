@@ -4,8 +4,8 @@ use std::marker::PhantomData;
 
 use super::integer::{Widths, integers, put_integers};
 use super::registers::{
-    Bf16, Ends, F16, FROM_BF16, FROM_F16, FTZ_A, SAT, WIDE_A, WIDE_D, lanewise, put_double, put_half,
-    put_single, singles,
+    Bf16, Ends, F16, FROM_BF16, FROM_F16, FTZ_A, SAT, WIDE_A, WIDE_D, lanewise, put_double,
+    put_half, put_single, singles,
 };
 use super::{Modifiers, Number};
 use crate::ast::Type;
@@ -43,17 +43,17 @@ impl Mode for Up {
     const MODE: Round = Round::Up;
 }
 
-/// `by_mode!(d, mode, Handler<…, _>)`: the op of the handler for this rounding mode, which is its
-/// last parameter.
+/// `by_mode!(d, mode, Handler<A, B>)`: the op of `Handler<A, B, _>` with this rounding mode.
 macro_rules! by_mode {
-    ($d:expr, $mode:expr, $handler:ident<$($parameter:ty),*>) => {
+    ($d:expr, $mode:expr, $handler:ident $(<$($parameter:ty),+>)?) => {{
+        use $crate::isa::convert::number::{Down, Near, Up, Zero};
         match $mode {
-            $crate::num::Round::Near => $d.op::<$handler<$($parameter,)* $crate::isa::convert::number::Near>>(),
-            $crate::num::Round::Zero => $d.op::<$handler<$($parameter,)* $crate::isa::convert::number::Zero>>(),
-            $crate::num::Round::Down => $d.op::<$handler<$($parameter,)* $crate::isa::convert::number::Down>>(),
-            $crate::num::Round::Up => $d.op::<$handler<$($parameter,)* $crate::isa::convert::number::Up>>(),
+            $crate::num::Round::Near => $d.op::<$handler<$($($parameter,)+)? Near>>(),
+            $crate::num::Round::Zero => $d.op::<$handler<$($($parameter,)+)? Zero>>(),
+            $crate::num::Round::Down => $d.op::<$handler<$($($parameter,)+)? Down>>(),
+            $crate::num::Round::Up => $d.op::<$handler<$($($parameter,)+)? Up>>(),
         }
-    };
+    }};
 }
 pub(super) use by_mode;
 
@@ -148,7 +148,10 @@ trait Word: convert::Integer + Ord {
 
 impl Word for i32 {
     #[inline(always)]
-    #[allow(clippy::cast_possible_truncation, reason = "a value of a signed type of up to 32 bits")]
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "a value of a signed type of up to 32 bits"
+    )]
     fn of(value: i64) -> Self {
         value as Self
     }
@@ -262,7 +265,8 @@ trait Target {
 impl Target for Single {
     #[inline(always)]
     fn put<A: convert::Integer>(cx: &mut Cx<'_>, op: &Op, bits: [u64; 32], mode: Round) {
-        let value = lanewise!(|x in bits| -> f32 { convert::integer_to_single(A::from_bits64(x), mode) });
+        let value =
+            lanewise!(|x in bits| -> f32 { convert::integer_to_single(A::from_bits64(x), mode) });
         put_single(cx, op, value);
     }
 }
@@ -270,7 +274,8 @@ impl Target for Single {
 impl Target for Double {
     #[inline(always)]
     fn put<A: convert::Integer>(cx: &mut Cx<'_>, op: &Op, bits: [u64; 32], mode: Round) {
-        let value = lanewise!(|x in bits| -> f64 { convert::integer_to_double(A::from_bits64(x), mode) });
+        let value =
+            lanewise!(|x in bits| -> f64 { convert::integer_to_double(A::from_bits64(x), mode) });
         put_double(cx, op, value);
     }
 }
@@ -278,7 +283,8 @@ impl Target for Double {
 impl Target for F16 {
     #[inline(always)]
     fn put<A: convert::Integer>(cx: &mut Cx<'_>, op: &Op, bits: [u64; 32], mode: Round) {
-        let value = lanewise!(|x in bits| -> u16 { convert::integer_to_f16(A::from_bits64(x), mode) });
+        let value =
+            lanewise!(|x in bits| -> u16 { convert::integer_to_f16(A::from_bits64(x), mode) });
         put_half::<F16>(cx, op, value);
     }
 }
@@ -286,7 +292,8 @@ impl Target for F16 {
 impl Target for Bf16 {
     #[inline(always)]
     fn put<A: convert::Integer>(cx: &mut Cx<'_>, op: &Op, bits: [u64; 32], mode: Round) {
-        let value = lanewise!(|x in bits| -> u16 { convert::integer_to_bf16(A::from_bits64(x), mode) });
+        let value =
+            lanewise!(|x in bits| -> u16 { convert::integer_to_bf16(A::from_bits64(x), mode) });
         put_half::<Bf16>(cx, op, value);
     }
 }
@@ -332,7 +339,11 @@ impl<T: OfSmall> Handler for Small<T> {
     fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
         let extend = Widths::of(op).from.extend_word();
         let value = u32::load(&cx.warp.regs, op.a);
-        T::put(cx, op, lanewise!(|x in value| -> i32 { extend.apply(x).cast_signed() }));
+        T::put(
+            cx,
+            op,
+            lanewise!(|x in value| -> i32 { extend.apply(x).cast_signed() }),
+        );
         Flow::Next
     }
 }

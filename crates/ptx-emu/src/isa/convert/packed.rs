@@ -5,8 +5,8 @@ use std::marker::PhantomData;
 use super::Modifiers;
 use super::number::{Mode, Near, Zero};
 use super::registers::{
-    self, Bf16, Ends, F16, FINITE, Half, RELU, WIDE_A, WIDE_B, WIDE_D, lanewise, put, result_of, source,
-    word_of,
+    self, Bf16, Ends, F16, FINITE, Half, RELU, WIDE_A, WIDE_B, WIDE_D, lanewise, put, result_of,
+    source, word_of,
 };
 use crate::ast::{Instruction, Type};
 use crate::decode::Decoder;
@@ -40,10 +40,14 @@ pub(super) fn pair<'a>(
     let bare = !(modifiers.relu || modifiers.finite || wide_a || wide_b || register == 64);
     let mut op = match (brain, mode) {
         (true, Round::Near) if bare => {
-            lanes!(d, |a: f32, b: f32| -> u32 { packed::to_bf16x2(a, b, Round::Near, false) })
+            lanes!(d, |a: f32, b: f32| -> u32 {
+                packed::to_bf16x2(a, b, Round::Near, false)
+            })
         }
         (false, Round::Near) if bare => {
-            lanes!(d, |a: f32, b: f32| -> u32 { packed::to_f16x2(a, b, Round::Near, false) })
+            lanes!(d, |a: f32, b: f32| -> u32 {
+                packed::to_f16x2(a, b, Round::Near, false)
+            })
         }
         (true, Round::Near) => d.op::<Pair<Bf16, Near>>(),
         (true, _) => d.op::<Pair<Bf16, Zero>>(),
@@ -102,8 +106,7 @@ pub(super) fn tf32<'a>(
     modifiers: Modifiers,
 ) -> Result<(), LoadError> {
     unscaled(form, modifiers)?;
-    let Ends { d: to, a, aux, .. } =
-        registers::ends(d, form, instruction, Type::Tf32, Type::F32)?;
+    let Ends { d: to, a, aux, .. } = registers::ends(d, form, instruction, Type::Tf32, Type::F32)?;
     let away = modifiers.rounding == Some("rna");
     if away && modifiers.relu {
         return Err(form.unsupported("`.relu` goes with `.rn` and `.rz`"));

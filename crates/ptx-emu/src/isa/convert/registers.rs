@@ -138,7 +138,13 @@ fn fits(
     let integer = |ty: Type| {
         matches!(
             ty,
-            Type::U8 | Type::U16 | Type::U32 | Type::U64 | Type::S8 | Type::S16 | Type::S32
+            Type::U8
+                | Type::U16
+                | Type::U32
+                | Type::U64
+                | Type::S8
+                | Type::S16
+                | Type::S32
                 | Type::S64
         )
     };

@@ -18,7 +18,7 @@ const ELEMENTS: [ElementType; 8] = [
 
 impl TensorMap {
     /// The 128 bytes that kernels pass around: 16 words, the last a checksum of the others.
-    pub(crate) fn encode(&self) -> [u8; 128] {
+    pub fn encode(&self) -> [u8; 128] {
         let mut words = [0; 16];
         words[0] = MAGIC;
         words[1] = self.address;

@@ -10,9 +10,9 @@ use std::ops::Range;
 
 use super::swizzle::Swizzle;
 
-/// Type of the elements.
+/// Type of the elements of a tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ElementType {
+pub enum ElementType {
     /// 8-bit integer.
     U8,
     /// 16-bit integer.
@@ -49,7 +49,7 @@ impl ElementType {
 
 /// What elements outside the tensor become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fill {
+pub enum Fill {
     /// Zero.
     Zero,
     /// A NaN (`OOB-NaN`, whose bits are not documented: here the canonical NaN of the type).
@@ -58,7 +58,7 @@ pub(crate) enum Fill {
 
 /// Why a tensor map was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum TensorMapError {
+pub enum TensorMapError {
     /// The rank is not 1 to 5, or an array does not fit it.
     #[error(
         "tensor map: rank {rank} with {strides} strides, {box_dims} box sizes and \
@@ -116,7 +116,7 @@ pub(crate) enum TensorMapError {
 
 /// What [`TensorMap::new`] takes: the arguments of `cuTensorMapEncodeTiled`.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct TensorMapSpec<'a> {
+pub struct TensorMapSpec<'a> {
     /// Type of the elements.
     pub element: ElementType,
     /// Global address of the tensor.
@@ -137,7 +137,7 @@ pub(crate) struct TensorMapSpec<'a> {
 
 /// A checked tensor map. Dimensions from the rank up are 1 element wide.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct TensorMap {
+pub struct TensorMap {
     element: ElementType,
     rank: usize,
     address: u64,
@@ -194,7 +194,7 @@ impl TensorMap {
     ///
     /// # Errors
     /// [`TensorMapError`] names the first rule that is broken.
-    pub(crate) fn new(spec: &TensorMapSpec) -> Result<Self, TensorMapError> {
+    pub fn new(spec: &TensorMapSpec) -> Result<Self, TensorMapError> {
         let rank = spec.dims.len();
         if !(1..=5).contains(&rank)
             || spec.strides.len() + 1 != rank
@@ -264,7 +264,7 @@ impl TensorMap {
     }
 
     /// Number of dimensions, and of coordinates in the instruction.
-    pub(crate) fn rank(&self) -> usize {
+    pub fn rank(&self) -> usize {
         self.rank
     }
 
