@@ -14,7 +14,22 @@ const LONG_FILES: [(&str, &str); 1] = [(
 )];
 
 /// Files that may have `unsafe` code, and why.
-const UNSAFE_FILES: [(&str, &str); 3] = [
+const UNSAFE_FILES: [(&str, &str); 9] = [
+    ("crates/nvrtc/src/ffi.rs", "calls into NVIDIA's compiler"),
+    (
+        "crates/ptx-emu/src/memory/bytes.rs",
+        "memory that several host threads may reach",
+    ),
+    ("crates/ptx-emu/src/matrix/avx2.rs", "vector instructions"),
+    ("crates/ptx-emu/src/matrix/avx512.rs", "vector instructions"),
+    (
+        "crates/ptx-emu/src/simd.rs",
+        "calls of code that needs processor features",
+    ),
+    (
+        "crates/ptx-emu/tests/driver/mod.rs",
+        "calls into the CUDA driver",
+    ),
     (
         "src/cpu/matmul/mod.rs",
         "checked views, and the call into the matrix crate",

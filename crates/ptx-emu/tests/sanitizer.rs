@@ -83,7 +83,10 @@ fn is(wrong: Wrong, kind: &ViolationKind) -> bool {
 /// Whether a violation is what the planted fault brings about: who loses a race reads too early.
 fn follows(wrong: Wrong, kind: &ViolationKind) -> bool {
     let early = matches!(kind, ViolationKind::Uninitialised { .. });
+    // a copy that races is seen under way in some orders, and after its end in others
+    let copy = matches!(kind, ViolationKind::CopyNotAwaited { .. });
     early && matches!(wrong, Wrong::SharedRace | Wrong::CopyPending)
+        || copy && wrong == Wrong::SharedRace
 }
 
 fn is_marked(fault: &Fault, violation: &Violation) -> bool {

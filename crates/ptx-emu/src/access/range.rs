@@ -8,7 +8,7 @@ impl Pattern {
     pub(crate) fn range(lane: u32, line: u32, bytes: u32) -> Pattern {
         let start = line & 3;
         let words = (start + bytes).div_ceil(4);
-        let whole_words = start == 0 && bytes % 4 == 0;
+        let whole_words = start == 0 && bytes.is_multiple_of(4);
         let mut word_bytes = vec![0xf_u8; words as usize];
         if let Some(first) = word_bytes.first_mut() {
             *first &= 0xf << start;

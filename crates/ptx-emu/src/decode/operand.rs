@@ -50,13 +50,12 @@ impl<'a> Decoder<'_, 'a> {
             self.program.dynamic_align = Some(align);
             return Some(Symbol::DynamicShared);
         }
-        let offset = match self.shared.get(name) {
-            Some(offset) => *offset,
-            None => {
-                let offset = self.take_shared(variable.bytes, variable.align);
-                self.shared.insert(name, offset);
-                offset
-            }
+        let offset = if let Some(offset) = self.shared.get(name) {
+            *offset
+        } else {
+            let offset = self.take_shared(variable.bytes, variable.align);
+            self.shared.insert(name, offset);
+            offset
         };
         Some(Symbol::Shared(offset))
     }

@@ -136,13 +136,14 @@ fn map<'a>(
     }
     let [to, from, rank] = d.operands(&form, instruction)?;
     // ranks that no cluster has lead outside of shared memory all the same
-    let mut op = match ty {
-        Type::U32 => lanes!(d, |a: u32, b: u32| -> u32 {
+    let mut op = if ty == Type::U32 {
+        lanes!(d, |a: u32, b: u32| -> u32 {
             a & 0xff_ffff | (b.min(254) + 1) << window::RANK_SHIFT
-        }),
-        _ => lanes!(d, |a: u64, b: u32| -> u64 {
+        })
+    } else {
+        lanes!(d, |a: u64, b: u32| -> u64 {
             a & !0xffff_ffff | a & WITHIN | u64::from(b.min(254) + 1) << window::RANK_SHIFT
-        }),
+        })
     };
     op.d = d.dst(&form, to, ty)?;
     op.a = d.src(&form, from, ty)?;
@@ -171,19 +172,20 @@ fn rank<'a>(
         return Err(form.unsupported("generic addresses have 64 bits"));
     }
     let [to, from] = d.operands(&form, instruction)?;
-    let mut op = match ty {
-        Type::U32 => lanes!(d, |a: u32, own: u32| -> u32 {
+    let mut op = if ty == Type::U32 {
+        lanes!(d, |a: u32, own: u32| -> u32 {
             match a >> window::RANK_SHIFT {
                 0 => own,
                 far => far - 1,
             }
-        }),
-        _ => lanes!(d, |a: u64, own: u32| -> u32 {
+        })
+    } else {
+        lanes!(d, |a: u64, own: u32| -> u32 {
             match (a >> window::RANK_SHIFT & 0xff) as u32 {
                 0 => own,
                 far => far - 1,
             }
-        }),
+        })
     };
     op.d = d.dst(&form, to, Type::U32)?;
     op.a = d.src(&form, from, ty)?;
@@ -248,7 +250,7 @@ impl<const SPACE: u8> Handler for IsIn<SPACE> {
                     .find(address, address)
                     .is_some_and(|index| memory.allocations[index].read_only),
                 // the window of parameters is part of the global one
-                GLOBAL => address >= window::PARAM || address < window::SHARED,
+                GLOBAL => !(window::SHARED..window::PARAM).contains(&address),
                 LOCAL => address >> 32 == window::LOCAL >> 32,
                 PARAM => address >> 32 == window::PARAM >> 32,
                 SHARED => address >> 32 == window::SHARED >> 32 && (far == 0 || far == own),

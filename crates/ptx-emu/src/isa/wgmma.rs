@@ -215,13 +215,11 @@ impl<F: Format, const HALF: bool, const REGISTERS: bool> Handler for Mma<F, HALF
         operands::b(op, b_bits).gather_b::<L, F>(n, read, &mut b);
         let program = cx.grid.program;
         let list = program.list(op, count + if REGISTERS { 4 } else { 0 });
-        let a: Columns = match a_bits {
-            Some(bits) => operands::a(op, bits).gather_a::<L, F>(cx.warp.index % 4, read),
-            None => {
-                let registers =
-                    [0, 1, 2, 3].map(|i| &cx.warp.regs.slots[list[count + i] as usize].0);
-                a_from_registers::<F>(registers, op.aux & NEGATE_A != 0)
-            }
+        let a: Columns = if let Some(bits) = a_bits {
+            operands::a(op, bits).gather_a::<L, F>(cx.warp.index % 4, read)
+        } else {
+            let registers = [0, 1, 2, 3].map(|i| &cx.warp.regs.slots[list[count + i] as usize].0);
+            a_from_registers::<F>(registers, op.aux & NEGATE_A != 0)
         };
         let mut sums = [[0; 32]; 128];
         let sums = &mut sums[..count];

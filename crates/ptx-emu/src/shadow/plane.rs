@@ -197,7 +197,7 @@ impl Plane {
         if own && now.is_ordered_by_lane(key, lane, tag) {
             return None;
         }
-        now.clashes_with_write(key, name, tag).then(|| Conflict {
+        now.clashes_with_write(key, name, tag).then_some(Conflict {
             kind: if key & PENDING == 0 {
                 RaceKind::ReadAfterWrite
             } else {

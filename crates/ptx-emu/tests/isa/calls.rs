@@ -184,7 +184,7 @@ fn divergent() -> Vec<Case> {
                 "mov.u32 %r1, %r0;\n{}activemask.b32 %r2; add.u32 %r9, %r9, %r2;",
                 call("part", "")
             ),
-            |t| if t < 7 { 1 } else { 0 },
+            |t| u32::from(t < 7),
         ),
     ]
 }

@@ -1,6 +1,17 @@
 //! One tiny program per instruction form. Expected values are computed here, by code that shares
 //! nothing with the interpreter.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::default_trait_access,
+    clippy::float_cmp,
+    clippy::format_push_string,
+    clippy::items_after_statements,
+    clippy::match_same_arms,
+    clippy::struct_excessive_bools,
+    reason = "programs are put together as text, and results compared bit by bit"
+)]
+
 mod atomic;
 mod barrier;
 mod bulk;

@@ -98,7 +98,7 @@ fn each_form_that_does_not_exist_is_refused() {
         ),
         (
             "ld.global.L2::cache_hint.u32 %r1, [%x1];",
-            "a register or constant",
+            "no cache policy",
         ),
         ("ld.release.gpu.global.u32 %r1, [%x1];", "`.release`"),
         ("st.global.nc.u32 [%x1], %r1;", "`.nc`"),

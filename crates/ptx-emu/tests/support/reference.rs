@@ -149,7 +149,7 @@ pub(crate) fn integers(x: &[u64]) -> Vec<u64> {
 
         let product = u128::from(v) * 0x9e37_79b9_7f4a_7c15;
         let mut z = u64::try_from(product >> 64).unwrap();
-        z = z.wrapping_add((u64::from(low) * u64::from(high) >> 32) << 16);
+        z = z.wrapping_add(((u64::from(low) * u64::from(high)) >> 32) << 16);
         z ^= (u64::MAX / v).wrapping_add((u64::MAX - u64::from(i)) % v);
         z = z.wrapping_add(
             sign_extended(signed_low.wrapping_div(odd_high))

@@ -21,7 +21,8 @@ pub(crate) struct Timed {
 fn input(device: &mut Device, bytes: usize) -> Buffer {
     let buffer = device.alloc(bytes as u64).unwrap();
     // 16-bit patterns that are small numbers in f32, f16 and bf16
-    let values = (0..bytes / 2).flat_map(|i| (0x3c00 + (i * 37 % 128) as u16).to_le_bytes());
+    let values =
+        (0..bytes / 2).flat_map(|i| (0x3c00 + u16::try_from(i * 37 % 128).unwrap()).to_le_bytes());
     device.write(&buffer, &values.collect::<Vec<_>>()).unwrap();
     buffer
 }

@@ -343,11 +343,11 @@ pub(super) fn local(
     let mut unset = None;
     for lane in lanes_of(mask) {
         let at = offset.wrapping_add_signed(rel[lane] as isize);
-        if !kind.writes() {
+        if kind.writes() {
+            cx.warp.local_written.mark(at, bytes);
+        } else {
             let missing = cx.warp.local_written.missing(at, bytes);
             unset = unset.or(missing.map(|byte| (lane, byte)));
-        } else {
-            cx.warp.local_written.mark(at, bytes);
         }
     }
     if let Some((lane, byte)) = unset {

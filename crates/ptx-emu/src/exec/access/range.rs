@@ -91,12 +91,11 @@ pub(crate) fn find(cx: &mut Cx<'_>, op: &Op, range: Range, align: u32) -> Option
         Memory::Local => false,
         _ => true,
     });
-    match found {
-        Some((memory, offset)) => Some(Reached { memory, offset }),
-        None => {
-            explain::outside(cx, op, request, lane, address);
-            None
-        }
+    if let Some((memory, offset)) = found {
+        Some(Reached { memory, offset })
+    } else {
+        explain::outside(cx, op, request, lane, address);
+        None
     }
 }
 

@@ -328,7 +328,9 @@ pub(crate) fn complete_tx(
     let landing = land(cx, clocks.get_or_insert_default());
     change(cx, op, lane, spot, |object| {
         object.clocks = clocks.unwrap_or_default();
-        landing.map(|landing| object.land(landing));
+        if let Some(landing) = landing {
+            object.land(landing);
+        }
         ((), object.complete_tx(bytes))
     });
 }

@@ -106,7 +106,7 @@ impl Shape {
             Swizzle::B128 => 8,
         };
         let (line, chunk, byte) = (at / 128, at / 16 % 8, at % 16);
-        128 * line + 16 * (chunk ^ line % chunks) + byte
+        128 * line + 16 * (chunk ^ (line % chunks)) + byte
     }
 
     pub(crate) fn fill_bytes(&self) -> Vec<u8> {

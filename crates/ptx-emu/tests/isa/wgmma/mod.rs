@@ -96,8 +96,8 @@ impl Form {
     }
 
     fn descriptor(self, base: &str, into: &str) -> String {
-        let low = LEADING / 16 << 16;
-        let high = self.stride() / 16 | self.swizzle << 30;
+        let low = (LEADING / 16) << 16;
+        let high = (self.stride() / 16) | (self.swizzle << 30);
         format!(
             "mov.u32 %r1, {base};\nshr.u32 %r1, %r1, 4;\nand.b32 %r1, %r1, 16383;\n\
              or.b32 %r1, %r1, {low};\nmov.b64 {into}, {{%r1, %r2}};\n"

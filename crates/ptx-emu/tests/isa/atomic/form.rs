@@ -1,0 +1,218 @@
+//! One form of an atomic instruction, and what it does to a value.
+
+use std::rc::Rc;
+
+use crate::case::{Case, module};
+use crate::values;
+use ptx_emu::Launch;
+
+/// New value of one element, from the old one and the operands.
+pub(super) type Model = Rc<dyn Fn(u64, u64, u64) -> u64>;
+
+pub(super) struct Form {
+    /// Modifiers behind the space: `add.u32`.
+    pub(super) operation: &'static str,
+    /// Bits of an element.
+    pub(super) bits: u32,
+    pub(super) vector: usize,
+    pub(super) edges: Vec<u64>,
+    pub(super) new: Model,
+    /// NaNs of the element, or of both halves of a pair, may have any bits.
+    pub(super) nan: fn(u64) -> bool,
+    pub(super) target: &'static str,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Space {
+    Global,
+    Shared,
+    GenericGlobal,
+    GenericShared,
+}
+
+impl Form {
+    pub(super) fn named(&self, root: &str, order: &str, space: Space) -> String {
+        let space = match space {
+            Space::Global => ".global",
+            Space::Shared => ".shared",
+            _ => "",
+        };
+        format!("{root}{order}{space}.{}", self.operation)
+    }
+
+    /// Each thread stores a value, operates on it, and stores what it got beside the new value.
+    pub(super) fn case(&self, root: &'static str, order: &str, space: Space) -> Case {
+        let mut rows = values::rows3(
+            [&self.edges, &self.edges, &self.edges],
+            [self.bits; 3],
+            1200,
+            80 * self.vector,
+        );
+        rows.truncate(1280 / self.vector / 64 * 64 * self.vector);
+        let (bytes, threads) = (self.bits as usize / 8, rows.len() / self.vector);
+        let register = format!("b{}", self.bits);
+        let size = bytes * self.vector;
+        let mut text = String::from(".reg .b32 %i<4>;\n.reg .b64 %x<8>;\n");
+        text += &format!(".shared .align 16 .b8 cells[{}];\n", 64 * size);
+        for name in ["a", "b", "c", "d"] {
+            text += &format!(".reg .{register} %{name}<8>;\n");
+        }
+        text += "mov.u32 %i0, %ctaid.x;\nmov.u32 %i1, %ntid.x;\nmov.u32 %i2, %tid.x;\n\
+                 mad.lo.u32 %i3, %i0, %i1, %i2;\nld.param.u64 %x0, [p0];\n";
+        text += &format!("mad.wide.u32 %x1, %i3, {size}, %x0;\n");
+        for (at, name) in ["a", "b", "c"].iter().enumerate() {
+            text += &format!("ld.param.u64 %x2, [p{}];\n", at + 1);
+            text += &format!("mad.wide.u32 %x3, %i3, {size}, %x2;\n");
+            for i in 0..self.vector {
+                text += &format!("ld.global.{register} %{name}{i}, [%x3+{}];\n", i * bytes);
+            }
+        }
+        let memory = match space {
+            Space::Shared | Space::GenericShared => {
+                text += &format!("mov.u64 %x4, cells;\nmad.wide.u32 %x4, %i2, {size}, %x4;\n");
+                ".shared"
+            }
+            _ => {
+                text += "mov.u64 %x4, %x1;\n";
+                ".global"
+            }
+        };
+        for i in 0..self.vector {
+            text += &format!("st{memory}.{register} [%x4+{}], %a{i};\n", i * bytes);
+        }
+        text += match space {
+            Space::GenericShared => "cvta.shared.u64 %x5, %x4;\n",
+            _ => "mov.u64 %x5, %x4;\n",
+        };
+        let list = |name: &str| match self.vector {
+            1 => format!("%{name}0"),
+            n => {
+                let all: Vec<_> = (0..n).map(|i| format!("%{name}{i}")).collect();
+                format!("{{{}}}", all.join(", "))
+            }
+        };
+        let opcode = self.named(root, order, space);
+        let third = if self.operation.starts_with("cas") {
+            ", %c0"
+        } else {
+            ""
+        };
+        let result = if root == "atom" {
+            list("d") + ", "
+        } else {
+            String::new()
+        };
+        text += &format!("{opcode} {result}[%x5], {}{third};\n", list("b"));
+        text += &format!("add.s64 %x6, %x1, {};\n", threads * size);
+        for i in 0..self.vector {
+            text += &format!(
+                "ld{memory}.{register} %c{i}, [%x4+{at}];\nst.global.{register} [%x1+{at}], %c{i};\n",
+                at = i * bytes
+            );
+            let old = if root == "atom" { "d" } else { "a" };
+            text += &format!("st.global.{register} [%x6+{}], %{old}{i};\n", i * bytes);
+        }
+        let column = |at: usize| {
+            let cells = rows.iter().map(|row| row[at].to_le_bytes());
+            cells.flat_map(|cell| cell[..bytes].to_vec()).collect()
+        };
+        let inputs = vec![column(0), column(1), column(2)];
+        let (new, nan, name) = (self.new.clone(), self.nan, opcode.clone());
+        Case {
+            name: opcode,
+            ptx: module(self.target, 4, &text),
+            launch: Launch::linear(u32::try_from(threads / 64).unwrap(), 64),
+            inputs,
+            output: 2 * threads * size,
+            check: Box::new(move |found| {
+                let (now, before) = found.split_at(found.len() / 2);
+                for (at, row) in rows.iter().enumerate() {
+                    let cell = |from: &[u8]| {
+                        let mut wide = [0; 8];
+                        wide[..bytes].copy_from_slice(&from[at * bytes..][..bytes]);
+                        u64::from_le_bytes(wide)
+                    };
+                    let expected = new(row[0], row[1], row[2]);
+                    let (now, before) = (cell(now), cell(before));
+                    if before != row[0] || now != expected && !(nan(now) && nan(expected)) {
+                        return Err(format!(
+                            "{name} of {row:x?}: {now:#x}, returned {before:#x}, \
+                             expected {expected:#x}"
+                        ));
+                    }
+                }
+                Ok(())
+            }),
+        }
+    }
+}
+
+/// A binary fraction rounded to nearest even in a format.
+pub(super) fn rounded(x: f64, exponent: i32, fraction: i32) -> u64 {
+    let sign = u64::from(x.is_sign_negative()) << (exponent + fraction);
+    let bias = (1 << (exponent - 1)) - 1;
+    let infinity = ((1_u64 << exponent) - 1) << fraction;
+    if x.is_nan() {
+        return infinity | ((1 << fraction) - 1);
+    }
+    let x = x.abs();
+    if x == 0.0 || x.is_infinite() {
+        return sign | if x == 0.0 { 0 } else { infinity };
+    }
+    let power = i32::try_from(x.to_bits() >> 52).unwrap() - 1023;
+    let power = power.max(1 - bias);
+    let quantum = 2_f64.powi(power - fraction);
+    let steps = (x / quantum).round_ties_even();
+    // the leading one of `steps` adds to the exponent, also where rounding carries
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "small integers"
+    )]
+    let bits = steps as u64 + (u64::try_from(power + bias - 1).unwrap() << fraction);
+    sign | bits.min(infinity)
+}
+
+pub(super) fn valued(bits: u64, exponent: i32, fraction: i32) -> f64 {
+    let significand = bits & ((1 << fraction) - 1);
+    let field = i32::try_from(bits >> fraction & ((1 << exponent) - 1)).unwrap();
+    let bias = (1 << (exponent - 1)) - 1;
+    let sign = if bits >> (exponent + fraction) & 1 == 0 {
+        1.0
+    } else {
+        -1.0
+    };
+    #[allow(clippy::cast_precision_loss, reason = "few bits")]
+    let magnitude = match field {
+        0 => significand as f64 * 2_f64.powi(1 - bias - fraction),
+        f if f == (1 << exponent) - 1 && significand == 0 => f64::INFINITY,
+        f if f == (1 << exponent) - 1 => f64::NAN,
+        f => (significand | 1 << fraction) as f64 * 2_f64.powi(f - bias - fraction),
+    };
+    sign * magnitude
+}
+
+pub(super) fn never(_: u64) -> bool {
+    false
+}
+
+/// What a half format's operations do.
+pub(super) fn half(
+    operation: &str,
+    exponent: i32,
+    fraction: i32,
+) -> impl Fn(u64, u64) -> u64 + use<> {
+    let operation = operation.to_owned();
+    move |a, b| {
+        let (x, y) = (valued(a, exponent, fraction), valued(b, exponent, fraction));
+        match operation.as_str() {
+            "add" => rounded(x + y, exponent, fraction),
+            _ if x.is_nan() && y.is_nan() => rounded(f64::NAN, exponent, fraction),
+            _ if x.is_nan() => b,
+            _ if y.is_nan() => a,
+            "min" if x < y || x == y && x.is_sign_negative() => a,
+            "max" if x > y || x == y && x.is_sign_positive() => a,
+            _ => b,
+        }
+    }
+}
