@@ -3,6 +3,8 @@
 
 #![allow(
     clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::decimal_bitwise_operands,
     clippy::default_trait_access,
     clippy::float_cmp,
     clippy::format_push_string,
