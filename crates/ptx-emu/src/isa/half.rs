@@ -284,6 +284,8 @@ impl<H: Half, C: Change> Handler for Unary<H, C> {
 struct Binary<H, O>(PhantomData<(H, O)>);
 
 impl<H: Half, O: Operation> Handler for Binary<H, O> {
+    const WIDE: bool = true;
+
     #[inline(always)]
     fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
         let mut value = load::<H>(cx, op, op.a);
@@ -299,6 +301,8 @@ impl<H: Half, O: Operation> Handler for Binary<H, O> {
 struct Fma<H>(PhantomData<H>);
 
 impl<H: Half> Handler for Fma<H> {
+    const WIDE: bool = true;
+
     #[inline(always)]
     fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
         let mut value = load::<H>(cx, op, op.a);

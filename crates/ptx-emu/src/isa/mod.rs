@@ -100,6 +100,12 @@ macro_rules! lanes {
         $crate::isa::lanes!(@ $d, false, $r, $body, $x: $a = a, $y: $b = b)
     };
     (
+        $d:expr, wide
+        |$x:ident: $a:ty, $y:ident: $b:ty| -> $r:ty $body:block
+    ) => {
+        $crate::isa::lanes!(@ $d, true, $r, $body, $x: $a = a, $y: $b = b)
+    };
+    (
         $d:expr,
         |$x:ident: $a:ty, $y:ident: $b:ty, $z:ident: $c:ty| -> $r:ty $body:block
     ) => {

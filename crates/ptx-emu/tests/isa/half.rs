@@ -8,6 +8,7 @@ use crate::values::{bf16s, f16s, random, rows2, rows3};
 type Apply = fn(&Instruction, &[u64]) -> u64;
 
 /// An instruction without its type, and what it does.
+#[allow(clippy::struct_excessive_bools, reason = "one for each modifier")]
 struct Instruction {
     /// `add.rn.sat`
     name: String,

@@ -31,10 +31,10 @@ pub(super) fn convert(
     let near = mode == Some(Round::Near);
     let mut op = if bare && ends.plain(to.ty, from.ty) {
         match (to.ty, from.ty) {
-            (Type::F32, Type::F16) => lanes!(d, |a: u16| -> f32 { narrow::from_f16(a) }),
+            (Type::F32, Type::F16) => lanes!(d, wide |a: u16| -> f32 { narrow::from_f16(a) }),
             (Type::F32, Type::Bf16) => lanes!(d, |a: u16| -> f32 { narrow::from_bf16(a) }),
             (Type::F16, Type::F32) if near => {
-                lanes!(d, |a: f32| -> u16 { narrow::to_f16(a, Round::Near, false) })
+                lanes!(d, wide |a: f32| -> u16 { narrow::to_f16(a, Round::Near, false) })
             }
             (Type::Bf16, Type::F32) if near => {
                 lanes!(d, |a: f32| -> u16 {

@@ -34,6 +34,7 @@ enum Class {
 
 /// Modifiers of a conversion other than its types.
 #[derive(Clone, Copy, Debug, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "one for each modifier")]
 struct Modifiers {
     rounding: Option<&'static str>,
     ftz: bool,

@@ -40,12 +40,12 @@ pub(super) fn pair<'a>(
     let bare = !(modifiers.relu || modifiers.finite || wide_a || wide_b || register == 64);
     let mut op = match (brain, mode) {
         (true, Round::Near) if bare => {
-            lanes!(d, |a: f32, b: f32| -> u32 {
+            lanes!(d, wide |a: f32, b: f32| -> u32 {
                 packed::to_bf16x2(a, b, Round::Near, false)
             })
         }
         (false, Round::Near) if bare => {
-            lanes!(d, |a: f32, b: f32| -> u32 {
+            lanes!(d, wide |a: f32, b: f32| -> u32 {
                 packed::to_f16x2(a, b, Round::Near, false)
             })
         }

@@ -82,8 +82,7 @@ fn taken() -> Vec<String> {
 fn register(ty: &str, number: u32, brain: bool) -> String {
     let prefix = match &ty[ty.len() - 1..] {
         "8" if brain => "q",
-        "8" => "h",
-        "6" => "h",
+        "8" | "6" => "h",
         "2" => "r",
         _ => "x",
     };

@@ -81,6 +81,7 @@ impl Kind {
 
 /// The registers, the rounding and the other modifiers of a conversion.
 #[derive(Clone, Copy, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "one for each modifier")]
 struct Conversion {
     to: Kind,
     from: Kind,
@@ -246,7 +247,6 @@ fn modifiers(to: Kind, from: Kind) -> Vec<String> {
     let roundings = match (to, from) {
         (Integer { .. }, Integer { .. }) => vec![String::new()],
         (Integer { .. }, Float(_)) => names("i"),
-        (Float(_), Integer { .. }) => names(""),
         (Float(a), Float(b)) if a == b => [vec![String::new()], names("i")].concat(),
         (Float(a), Float(b)) if a.bits() > b.bits() => {
             let mut list = vec![String::new()];
