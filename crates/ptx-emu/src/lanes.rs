@@ -182,14 +182,17 @@ halves!(u16 => u16, i16 => u16, u8 => u8, i8 => u8);
 /// A comparison of two lanes as a mask of 32.
 #[inline(always)]
 pub(crate) fn mask_of(bits: &[bool; 32]) -> u32 {
-    let mut mask = 0;
-    for (lane, bit) in bits.iter().enumerate() {
-        mask |= u32::from(*bit) << lane;
-    }
-    mask
+    // Clearing bits of all ones instead of setting bits of zero: the latter is a shift of the
+    // comparison in some lanes and not in others to the compiler, which then splits the lanes.
+    let clear = |(lane, bit): (usize, &bool)| if *bit { !(1 << lane) } else { u32::MAX };
+    !bits
+        .iter()
+        .enumerate()
+        .map(clear)
+        .fold(u32::MAX, |all, one| all & one)
 }
 
-/// All lanes set where any lane of `mask` is.
+/// The lanes of `mask`, ascending.
 #[inline(always)]
 pub(crate) fn lanes_of(mask: u32) -> impl Iterator<Item = usize> {
     let mut rest = mask;

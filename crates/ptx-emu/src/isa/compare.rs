@@ -72,7 +72,7 @@ impl Comparison {
         Ok(())
     }
 
-    /// Sources of the comparison, and the list that [`test::combined`] reads: the third source as
+    /// Sources of the comparison, and the list that `test::combined` reads: the third source as
     /// predicate and flip, and two masks that make the operation out of `and` and `xor`.
     fn sources<'a>(
         &self,
