@@ -8,7 +8,7 @@ use serde_json::Value;
 
 /// Licence expressions of the dependency tree of this platform, tests and features included: each
 /// can be met by attribution alone.
-const LICENCES: [&str; 20] = [
+const LICENCES: [&str; 21] = [
     "(MIT OR Apache-2.0) AND Unicode-3.0",
     "0BSD OR MIT OR Apache-2.0",
     "Apache-2.0",
@@ -27,6 +27,7 @@ const LICENCES: [&str; 20] = [
     "MIT OR Zlib OR Apache-2.0",
     "MIT/Apache-2.0",
     "Unlicense OR MIT",
+    "Unlicense/MIT",
     "Zlib",
     "Zlib OR Apache-2.0 OR MIT",
 ];
