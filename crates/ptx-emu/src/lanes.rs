@@ -18,6 +18,20 @@ pub(crate) struct Registers {
 }
 
 impl Registers {
+    /// One lane of a slot.
+    #[inline(always)]
+    pub(crate) fn word(&self, slot: u32, lane: usize) -> u32 {
+        self.slots[slot as usize].0[lane]
+    }
+
+    /// One lane of two slots that hold 64 bits.
+    #[inline(always)]
+    pub(crate) fn double(&self, slot: u32, lane: usize) -> u64 {
+        let at = slot as usize;
+        let lanes: &[u64] = bytemuck::cast_slice(&self.slots[at..at + 2]);
+        lanes[lane]
+    }
+
     /// Sets the lanes of `mask` of a predicate; the others keep what they have.
     #[inline(always)]
     pub(crate) fn set_pred(&mut self, pred: u32, mask: u32, value: u32) {
@@ -59,26 +73,53 @@ static DOUBLES: [[u64; 4]; 16] = {
     table
 };
 
-/// Writes the lanes of `mask`; the others keep what they have. What to keep comes from a table:
-/// of a test of each bit the compiler makes 32 branches, or masked stores, which are slow on some
-/// processors.
+/// `yes` in the lanes of `mask`, `no` in the others. Which of them comes from a table: of a test of
+/// each bit the compiler makes 32 branches, or masked stores, which are slow on some processors.
+#[inline(always)]
+pub(crate) fn choose(mask: u32, yes: &[u32; 32], no: &[u32; 32]) -> [u32; 32] {
+    let mut all = *no;
+    for (part, lanes) in all.as_chunks_mut::<8>().0.iter_mut().enumerate() {
+        let taken = &WORDS[(mask >> (8 * part) & 0xff) as usize];
+        for (lane, value) in lanes.iter_mut().enumerate() {
+            *value ^= (*value ^ yes[8 * part + lane]) & taken[lane];
+        }
+    }
+    all
+}
+
+/// The same for 64 bits.
+#[inline(always)]
+pub(crate) fn choose_double(mask: u32, yes: &[u64; 32], no: &[u64; 32]) -> [u64; 32] {
+    let mut all = *no;
+    for (part, lanes) in all.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+        let taken = &DOUBLES[(mask >> (4 * part) & 0xf) as usize];
+        for (lane, value) in lanes.iter_mut().enumerate() {
+            *value ^= (*value ^ yes[4 * part + lane]) & taken[lane];
+        }
+    }
+    all
+}
+
+/// The value of each lane: a plain loop, which the compiler vectorises where it would call
+/// `array::map` and `array::from_fn`.
+#[inline(always)]
+pub(crate) fn each<T: Copy + Default>(of: impl Fn(usize) -> T) -> [T; 32] {
+    let mut lanes = [T::default(); 32];
+    for (lane, value) in lanes.iter_mut().enumerate() {
+        *value = of(lane);
+    }
+    lanes
+}
+
+/// Writes the lanes of `mask`; the others keep what they have.
 #[inline(always)]
 fn put_words(regs: &mut Registers, slot: u32, mask: u32, value: &[u32; 32]) {
     let into = &mut regs.slots[slot as usize].0;
-    if mask == u32::MAX {
-        *into = *value;
-        return;
-    }
-    // All reads before the first write: the compiler does not know that the table is elsewhere.
-    let mut new = *into;
-    for part in 0..4 {
-        let taken = &WORDS[(mask >> (8 * part) & 0xff) as usize];
-        for (lane, taken) in taken.iter().enumerate() {
-            let at = 8 * part + lane;
-            new[at] ^= (new[at] ^ value[at]) & taken;
-        }
-    }
-    *into = new;
+    *into = if mask == u32::MAX {
+        *value
+    } else {
+        choose(mask, value, into)
+    };
 }
 
 /// As `put_words`, in two slots.
@@ -87,19 +128,11 @@ fn put_doubles(regs: &mut Registers, slot: u32, mask: u32, value: &[u64; 32]) {
     let at = slot as usize;
     let slots: &mut [u64] = bytemuck::cast_slice_mut(&mut regs.slots[at..at + 2]);
     let into: &mut [u64; 32] = slots.first_chunk_mut().expect("32 words of 8 bytes");
-    if mask == u32::MAX {
-        *into = *value;
-        return;
-    }
-    let mut new = *into;
-    for part in 0..8 {
-        let taken = &DOUBLES[(mask >> (4 * part) & 0xf) as usize];
-        for (lane, taken) in taken.iter().enumerate() {
-            let at = 4 * part + lane;
-            new[at] ^= (new[at] ^ value[at]) & taken;
-        }
-    }
-    *into = new;
+    *into = if mask == u32::MAX {
+        *value
+    } else {
+        choose_double(mask, value, into)
+    };
 }
 
 macro_rules! words {
@@ -179,17 +212,22 @@ words!(u32 = 0, i32 = 0, f32 = 0.0);
 double_words!(u64 = 0, i64 = 0, f64 = 0.0);
 halves!(u16 => u16, i16 => u16, u8 => u8, i8 => u8);
 
-/// A comparison of two lanes as a mask of 32.
+/// Which lanes are true, as a mask.
 #[inline(always)]
 pub(crate) fn mask_of(bits: &[bool; 32]) -> u32 {
-    // Clearing bits of all ones instead of setting bits of zero: the latter is a shift of the
-    // comparison in some lanes and not in others to the compiler, which then splits the lanes.
-    let clear = |(lane, bit): (usize, &bool)| if *bit { !(1 << lane) } else { u32::MAX };
-    !bits
-        .iter()
-        .enumerate()
-        .map(clear)
-        .fold(u32::MAX, |all, one| all & one)
+    let mut bytes = [0; 32];
+    for (byte, bit) in bytes.iter_mut().zip(bits) {
+        *byte = u8::from(*bit);
+    }
+    let mut mask = 0;
+    for (part, eight) in bytes.as_chunks::<8>().0.iter().enumerate() {
+        // Bit `56 - 7i` of the factor brings the lowest bit of byte `i` to bit `56 + i`. With
+        // shifts and ORs the compiler takes the vector of comparisons apart.
+        let factor = 0x0102_0408_1020_4080;
+        let top = u64::from_le_bytes(*eight).wrapping_mul(factor) >> 56;
+        mask |= (top as u32) << (8 * part);
+    }
+    mask
 }
 
 /// The lanes of `mask`, ascending.

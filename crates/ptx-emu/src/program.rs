@@ -138,6 +138,30 @@ pub(crate) enum Special {
     ClusterNctaRank,
 }
 
+impl Constant {
+    /// Whether it takes two slots.
+    pub(crate) fn is_wide(self) -> bool {
+        matches!(
+            self,
+            Self::Double(_) | Self::Global(..) | Self::DynamicShared(_)
+        )
+    }
+
+    /// Whether it differs from block to block; it is then the same in all lanes.
+    pub(crate) fn of_block(self) -> bool {
+        let Self::Special(special) = self else {
+            return false;
+        };
+        matches!(
+            special,
+            Special::Ctaid(_)
+                | Special::ClusterId(_)
+                | Special::ClusterCtaid(_)
+                | Special::ClusterCtaRank
+        )
+    }
+}
+
 /// One parameter of a kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Param {
@@ -184,6 +208,8 @@ pub(crate) struct Program {
     pub slots: u32,
     pub preds: u32,
     pub constants: Vec<(u32, Constant)>,
+    /// Slots that a thread may read before it writes them: zero when it begins.
+    pub zeroed: Vec<u32>,
     pub params: Vec<Param>,
     pub param_bytes: u32,
     /// Bytes of static shared memory.

@@ -1,10 +1,7 @@
 //! From 32 addresses to a [`Pattern`].
 
 use super::banks::{self, Run};
-use super::{Cells, MANY, Pattern, Shape, Span};
-
-/// Lanes further than this from the first active one have no pattern.
-const REACH: u64 = 1 << 30;
+use super::{Cells, MANY, Pattern, Span, Steps};
 
 impl Pattern {
     /// The pattern of a request of `bytes` bytes in each lane of `mask`.
@@ -21,7 +18,7 @@ impl Pattern {
         let mut rel = [0_i32; 32];
         let mut runs = [Run::default(); 32];
         let mut active = 0;
-        let (mut low, mut high, mut bits) = (0, 0, 0);
+        let mut bits = 0;
         for lane in 0..32_u8 {
             if mask >> lane & 1 == 0 {
                 continue;
@@ -29,13 +26,11 @@ impl Pattern {
             let distance = addresses[usize::from(lane)]
                 .wrapping_sub(base)
                 .cast_signed();
-            if distance.unsigned_abs() > REACH {
+            if distance.unsigned_abs() > u64::from(Steps::FURTHEST) {
                 return None;
             }
             let distance = i32::try_from(distance).ok()?;
             rel[usize::from(lane)] = distance;
-            low = low.min(distance);
-            high = high.max(distance);
             bits |= distance.cast_unsigned();
             runs[active] = Run {
                 start: distance + (phase & 3).cast_signed(),
@@ -43,12 +38,6 @@ impl Pattern {
             };
             active += 1;
         }
-        let unit = mask == u32::MAX && (0..32).zip(&rel).all(|(lane, &at)| at == lane * width);
-        let shape = match (bits, unit) {
-            (0, _) => Shape::Uniform,
-            (_, true) => Shape::Unit,
-            _ => Shape::General,
-        };
         let runs = &mut runs[..active];
         if !runs.is_sorted() {
             runs.sort_unstable();
@@ -65,11 +54,8 @@ impl Pattern {
             mask,
             bytes,
             phase,
-            rel,
-            low,
-            high: high + width,
+            steps: Steps::new(mask, bytes, rel),
             bits,
-            shape,
             spans: cells.spans.clone(),
             #[allow(clippy::cast_possible_truncation, reason = "a lane is below 32")]
             lanes: cells.tags.iter().map(|tag| (tag % MANY) as u8).collect(),

@@ -3,32 +3,16 @@
 //! A [`Pattern`] describes a request up to the address of its first active lane. One static instruction
 //! repeats very few patterns, so that each is worked out once and kept in a [`PatternCache`].
 
-#![allow(
-    dead_code,
-    unused_imports,
-    reason = "the interpreter, which calls this module, is not in the tree yet"
-)]
-
 mod banks;
 mod build;
 mod cache;
 mod range;
+mod steps;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use banks::{atomic_wavefronts, matrix_wavefronts};
-pub(crate) use cache::PatternCache;
-
-/// How the lanes' addresses lie to each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Shape {
-    /// All active lanes have one address.
-    Uniform,
-    /// All 32 lanes are active and follow each other without a gap, in order.
-    Unit,
-    /// Anything else.
-    General,
-}
+pub(crate) use cache::{PatternCache, Spot};
+pub(crate) use steps::{Shape, Steps};
 
 /// A run of consecutive cells: 4-byte words, or bytes in a `Cells` of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,16 +52,10 @@ pub(crate) struct Pattern {
     pub bytes: u32,
     /// Address of the first active lane, modulo 32.
     pub phase: u32,
-    /// Address of each lane minus that of the first active lane; 0 in inactive lanes.
-    pub rel: [i32; 32],
-    /// Lowest `rel`.
-    pub low: i32,
-    /// Highest `rel` plus `bytes`.
-    pub high: i32,
-    /// All `rel` of active lanes, joined by OR: shows whether all are aligned.
+    /// Where the lanes lie to each other.
+    pub steps: Steps,
+    /// All distances of active lanes, joined by OR: shows whether all are aligned.
     pub bits: u32,
-    /// How the addresses lie.
-    pub shape: Shape,
     /// Distinct words touched: disjoint maximal runs in ascending order.
     pub spans: Vec<Span>,
     /// Of each word of `spans`, in order: the lowest lane that touches it.

@@ -1,6 +1,6 @@
 //! Patterns of bulk copies: one lane, any number of bytes.
 
-use super::{Cells, Pattern, Shape, Span};
+use super::{Cells, Pattern, Span, Steps};
 
 impl Pattern {
     /// The pattern of an access by `lane` to `bytes` bytes, at least one and below 2^30, from an address that
@@ -17,16 +17,12 @@ impl Pattern {
             *last &= 0xf >> (4 * words - start - bytes);
         }
         let cells = run(lane, 0, words);
-        let extent = bytes.cast_signed();
         Pattern {
             mask: 1 << (lane & 31),
             bytes,
             phase: line & 31,
-            rel: [0; 32],
-            low: 0,
-            high: extent,
+            steps: Steps::none(bytes),
             bits: 0,
-            shape: Shape::Uniform,
             spans: cells.spans.clone(),
             #[allow(clippy::cast_possible_truncation, reason = "a lane is below 32")]
             lanes: vec![lane as u8; words as usize],

@@ -6,6 +6,7 @@ use crate::ast::{Function, Loc, Space, Statement, Type, Variable};
 use crate::decode::form::LoadError;
 use crate::decode::module::{size, unknown};
 use crate::decode::operand::wide;
+use crate::decode::unset::unset;
 use crate::decode::{Decoder, Symbol, layout};
 use crate::isa::control::Jump;
 use crate::memory::window;
@@ -100,6 +101,7 @@ impl<'m, 'a> Decoder<'m, 'a> {
         self.scopes = vec![HashMap::new()];
         self.labels.clear();
         self.targets.clear();
+        self.touches.clear();
         self.carry = None;
         self.source = None;
         if entry {
@@ -342,6 +344,13 @@ impl<'m, 'a> Decoder<'m, 'a> {
                 next
             })
             .collect();
+        for touch in &mut self.touches {
+            touch.op = (touch.op - start).min(ops.len() - 1);
+        }
+        // an instruction reads before it writes
+        self.touches.sort_by_key(|touch| (touch.op, touch.sets));
+        let unset = unset(&heads, &successors, &self.touches);
+        self.program.zeroed.extend(unset);
         let order = layout::order(&successors);
         let mut place = vec![u32::MAX; heads.len()];
         let mut arranged: Vec<Op> = Vec::with_capacity(ops.len() + order.len());

@@ -6,12 +6,14 @@ pub(crate) mod layout;
 pub(crate) mod module;
 pub(crate) mod operand;
 mod special;
+mod unset;
 
 use std::collections::HashMap;
 
 use crate::ast::{Ast, Instruction, Type};
 use crate::decode::form::LoadError;
 use crate::decode::module::{Declarations, GlobalVariable};
+use crate::decode::unset::Touch;
 use crate::program::{Callee, Constant, Op, Program, Statement, Traffic};
 use crate::report::{Class, SourceLine, flops_per_lane};
 use crate::simd::{Handler, Run, Simd};
@@ -86,6 +88,9 @@ pub(crate) struct Address {
     pub param: bool,
 }
 
+/// Guard of an instruction without one: predicate 0, which is never set, negated.
+pub(crate) const UNGUARDED: (u32, u32) = (0, u32::MAX);
+
 /// State while one kernel is decoded.
 pub(crate) struct Decoder<'m, 'a> {
     pub level: Simd,
@@ -109,6 +114,8 @@ pub(crate) struct Decoder<'m, 'a> {
     targets: Vec<Vec<u32>>,
     source: Option<SourceLine>,
     guard: (u32, u32),
+    /// What the function being decoded does to registers.
+    touches: Vec<Touch>,
     statement: u32,
     class: Class,
     flops: u32,
@@ -131,6 +138,7 @@ impl<'m, 'a> Decoder<'m, 'a> {
                 // Predicate 0 is never set; predicate 1 takes what nobody wants to have.
                 preds: 2,
                 constants: Vec::new(),
+                zeroed: Vec::new(),
                 params: Vec::new(),
                 param_bytes: 0,
                 static_shared: 0,
@@ -151,7 +159,8 @@ impl<'m, 'a> Decoder<'m, 'a> {
             labels: Vec::new(),
             targets: Vec::new(),
             source: None,
-            guard: (0, u32::MAX),
+            guard: UNGUARDED,
+            touches: Vec::new(),
             statement: 0,
             class: Class::Control,
             flops: 0,
@@ -199,11 +208,7 @@ impl<'m, 'a> Decoder<'m, 'a> {
         if let Some(slot) = self.constants.get(&constant) {
             return *slot;
         }
-        let wide = match constant {
-            Constant::Word(_) | Constant::Special(_) | Constant::DynamicShared32(_) => false,
-            Constant::Double(_) | Constant::Global(..) | Constant::DynamicShared(_) => true,
-        };
-        let slot = self.new_slot(wide);
+        let slot = self.new_slot(constant.is_wide());
         self.constants.insert(constant, slot);
         self.program.constants.push((slot, constant));
         slot
@@ -260,9 +265,19 @@ impl<'m, 'a> Decoder<'m, 'a> {
 }
 
 impl Decoder<'_, '_> {
+    /// Notes that the next op reads a register, or sets it.
+    pub(crate) fn touch(&mut self, slot: u32, ty: Type, sets: bool) {
+        self.touches.push(Touch {
+            op: self.program.ops.len(),
+            slot,
+            slots: if operand::wide(ty) { 2 } else { 1 },
+            sets,
+        });
+    }
+
     /// What is pushed next has no guard.
     pub(crate) fn unguarded(&mut self) {
-        self.guard = (0, u32::MAX);
+        self.guard = UNGUARDED;
         self.statement = self.statement_count().saturating_sub(1);
     }
 

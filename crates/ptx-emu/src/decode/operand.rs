@@ -3,7 +3,7 @@
 use crate::ast::{Instruction, Operand, Position, Type};
 use crate::decode::form::{Form, LoadError};
 use crate::decode::module::{FUNCTION_WINDOW, bits, unknown};
-use crate::decode::{Address, Decoder, Symbol, special};
+use crate::decode::{Address, Decoder, Symbol, UNGUARDED, special};
 use crate::memory::window;
 use crate::program::Constant;
 
@@ -79,6 +79,8 @@ impl<'a> Decoder<'_, 'a> {
             Operand::Name(name) => match self.lookup(name) {
                 Some(Symbol::Register { slot, ty: has }) if has != Type::Pred => {
                     fits(form, name, has, ty)?;
+                    let always = self.guard == UNGUARDED;
+                    self.touch(slot, has, always);
                     Ok(slot)
                 }
                 Some(_) => Err(form.operand(format!("`{name}`"), "a register")),
@@ -121,6 +123,7 @@ impl<'a> Decoder<'_, 'a> {
         match symbol {
             Symbol::Register { slot, ty: has } if has != Type::Pred && offset == 0 => {
                 fits(form, name, has, ty)?;
+                self.touch(slot, has, false);
                 Ok(slot)
             }
             Symbol::Shared(at) => {
@@ -253,12 +256,15 @@ impl<'a> Decoder<'_, 'a> {
             .lookup(name)
             .ok_or_else(|| unknown(form.position, name, "a register or variable"))?;
         Ok(match symbol {
-            Symbol::Register { slot, ty } if ty != Type::Pred => Address {
-                slot,
-                offset: *offset,
-                narrow: !wide(ty),
-                param: false,
-            },
+            Symbol::Register { slot, ty } if ty != Type::Pred => {
+                self.touch(slot, ty, false);
+                Address {
+                    slot,
+                    offset: *offset,
+                    narrow: !wide(ty),
+                    param: false,
+                }
+            }
             Symbol::Shared(place) => at(self.immediate(0, Type::U64), i64::from(place) + offset),
             Symbol::DynamicShared => at(self.constant(Constant::DynamicShared(0)), *offset),
             Symbol::Global(index) => at(self.constant(Constant::Global(index, 0)), *offset),

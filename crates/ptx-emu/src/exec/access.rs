@@ -1,15 +1,18 @@
 //! Memory requests: from the addresses of a warp to bytes, with all checks and counts on the way.
 
-use crate::access::Pattern;
+use std::ops::Range;
+
+use crate::access::{Pattern, Spot};
+use crate::decode::NARROW_ADDRESS;
 use crate::exec::{Cx, Grid};
-use crate::lanes::lanes_of;
+use crate::lanes::{Lane, Registers, lanes_of};
 use crate::memory::bytes::Bytes;
 use crate::memory::window;
 use crate::program::Op;
 use crate::report::Space;
-use crate::shadow::Who;
-use crate::simd::leveled;
+use crate::simd::{Level, leveled};
 
+mod check;
 pub(crate) mod explain;
 mod global;
 mod kind;
@@ -17,6 +20,7 @@ pub(crate) mod range;
 mod strong;
 mod watch;
 
+use check::{check, check_inner};
 use global::GlobalAccess;
 pub(crate) use kind::Kind;
 
@@ -48,15 +52,56 @@ pub(crate) enum Memory {
     Param,
 }
 
-/// A request: the lanes `mask` touch `bytes` bytes each at `Worker::addresses`.
+/// Where the lanes of an instruction point: what a register holds plus a displacement.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pointers {
+    pub slot: u32,
+    /// A register of 32 bits.
+    pub narrow: bool,
+    pub offset: i64,
+}
+
+impl Pointers {
+    /// Where a load, a store and the like point, or the first address of what has two.
+    #[inline(always)]
+    pub(crate) fn of(op: &Op) -> Self {
+        Self {
+            slot: op.a,
+            narrow: op.aux & NARROW_ADDRESS != 0,
+            offset: op.x,
+        }
+    }
+
+    /// The address of one lane.
+    #[inline(always)]
+    fn lane(self, regs: &Registers, lane: usize) -> u64 {
+        let offset = self.offset.cast_unsigned();
+        if self.narrow {
+            // 32-bit address arithmetic wraps
+            u64::from(regs.word(self.slot, lane)).wrapping_add(offset) & 0xffff_ffff
+        } else {
+            regs.double(self.slot, lane).wrapping_add(offset)
+        }
+    }
+}
+
+/// A request: the lanes `mask` touch `bytes` bytes each.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Request {
     /// Which of the instruction's two pattern caches.
-    pub which: usize,
+    pub which: u8,
     pub place: Place,
     pub kind: Kind,
     pub bytes: u32,
     pub mask: u32,
+}
+
+impl Request {
+    /// Index of the pattern cache.
+    #[inline(always)]
+    fn cache(&self, op: &Op) -> usize {
+        2 * op.index as usize + usize::from(self.which)
+    }
 }
 
 impl Cx<'_> {
@@ -73,78 +118,114 @@ impl Cx<'_> {
 
     /// The pattern of the request that `reach` has just let through.
     #[inline(always)]
-    pub(crate) fn pattern(&self, op: &Op, which: usize) -> &Pattern {
-        let cache = &self.worker.patterns[2 * op.index as usize + which];
+    pub(crate) fn pattern(&self, op: &Op, which: u8) -> &Pattern {
+        let cache = &self.worker.patterns[2 * op.index as usize + usize::from(which)];
         cache.recent().expect("the request was let through")
     }
 
-    /// Fills `Worker::addresses` with a 64-bit (or narrow) slot plus a displacement.
+    /// Fills `Worker::addresses`.
     #[inline(always)]
-    pub(crate) fn address_lanes(&mut self, slot: u32, narrow: bool, offset: i64) {
-        use crate::lanes::Lane;
-        let offset = offset.cast_unsigned();
-        if narrow {
-            let base = u32::load(&self.warp.regs, slot);
-            for (address, base) in self.worker.addresses.iter_mut().zip(base) {
+    pub(crate) fn address_lanes(&mut self, pointers: Pointers) {
+        let regs = &self.warp.regs;
+        let offset = pointers.offset.cast_unsigned();
+        if pointers.narrow {
+            let bases = u32::load(regs, pointers.slot);
+            for (lane, base) in self.worker.addresses.iter_mut().zip(bases) {
                 // 32-bit address arithmetic wraps
-                *address = u64::from(base).wrapping_add(offset) & 0xffff_ffff;
+                *lane = u64::from(base).wrapping_add(offset) & 0xffff_ffff;
             }
         } else {
-            let base = u64::load(&self.warp.regs, slot);
-            for (address, base) in self.worker.addresses.iter_mut().zip(base) {
-                *address = base.wrapping_add(offset);
+            let bases = u64::load(regs, pointers.slot);
+            for (lane, base) in self.worker.addresses.iter_mut().zip(bases) {
+                *lane = base.wrapping_add(offset);
             }
         }
     }
 }
 
 leveled! {
-    /// Where a request leads, if all its lanes lie in one memory and are aligned; the checks that
-    /// can be made for all at once have then been made and the request is counted. Otherwise the
-    /// lanes are to be taken one at a time, by [`reach_lane`].
-    reach = reach_inner(cx: &mut Cx<'_>, op: &Op, request: Request) -> Option<Reached>
+    /// Where a request at `Worker::addresses` leads, if all its lanes lie in one memory and are
+    /// aligned; the checks that can be made for all at once have then been made and the request is
+    /// counted. Otherwise the lanes are to be taken one at a time, by [`reach_lane`].
+    reach = reach_inner(cx: &mut Cx<'_>, op: &Op, request: &Request) -> Option<Reached>
+}
+
+/// The same for what `pointers` name. `Worker::addresses` is of no use after it.
+#[inline(always)]
+pub(crate) fn reach_at<L: Level>(
+    cx: &mut Cx<'_>,
+    op: &Op,
+    request: &Request,
+    pointers: Pointers,
+) -> Option<Reached> {
+    let first = request.mask.trailing_zeros() as usize & 31;
+    let base = pointers.lane(&cx.warp.regs, first);
+    let cache = &cx.worker.patterns[request.cache(op)];
+    let again = cache.again(request.mask, request.bytes, base, &cx.warp.regs, pointers);
+    if let Some(reached) = again {
+        if cx.grid.checked {
+            check::<L>(cx, op, request, reached);
+        }
+        return again;
+    }
+    cx.address_lanes(pointers);
+    reach::<L>(cx, op, request)
 }
 
 #[inline(always)]
-fn reach_inner(cx: &mut Cx<'_>, op: &Op, mut request: Request) -> Option<Reached> {
-    if request.place == Place::Generic {
-        request.place = resolve(cx, request.mask)?;
+fn reach_inner(cx: &mut Cx<'_>, op: &Op, request: &Request) -> Option<Reached> {
+    let first = request.mask.trailing_zeros() as usize & 31;
+    let address = cx.worker.addresses[first];
+    let mut place = request.place;
+    if place == Place::Generic {
+        place = resolve(cx, request.mask)?;
     }
-    if request.place == Place::Local && !localise(cx, request.mask, request.bytes) {
+    if place == Place::Local && !localise(cx, request.mask, request.bytes) {
         return None;
     }
     let worker = &mut *cx.worker;
-    let index = op.index as usize;
-    let cache = &mut worker.patterns[2 * index + request.which];
-    let pattern = cache.get(request.mask, request.bytes, &worker.addresses)?;
-    let base = worker.addresses[request.mask.trailing_zeros() as usize & 31];
-    if (base | i64::from(pattern.bits).cast_unsigned()) & u64::from(request.bytes - 1) != 0 {
+    let base = worker.addresses[first];
+    let cache = &mut worker.patterns[request.cache(op)];
+    cache.find(request.mask, request.bytes, &worker.addresses)?;
+    let pattern = cache.recent()?;
+    if (base | u64::from(pattern.bits)) & u64::from(request.bytes - 1) != 0 {
         return None;
     }
-    let low = base.wrapping_add_signed(i64::from(pattern.low));
-    let high = base.wrapping_add_signed(i64::from(pattern.high));
-    let last = &mut worker.allocations[index];
-    let reached = locate(
-        cx.grid,
-        cx.rank,
-        cx.warp.local_stride(),
-        last,
-        request,
-        low,
-        high,
-    )?;
-    if let Memory::Shared(rank) = reached.0
+    let (low, high) = (pattern.steps.low(), pattern.steps.high());
+    let [start, end] = [low, high].map(|end| base.wrapping_add_signed(i64::from(end)));
+    let last = &mut worker.allocations[op.index as usize];
+    let stride = cx.warp.local_stride();
+    let writes = request.kind.writes();
+    let (memory, offset) = locate(cx.grid, cx.rank, stride, last, (place, writes), start..end)?;
+    if let Memory::Shared(rank) = memory
         && rank as usize != cx.rank
         && cx.blocks[rank as usize].over()
     {
         return None;
     }
     let reached = Reached {
-        offset: reached.1 + (base.wrapping_sub(low)) as usize,
-        memory: reached.0,
+        offset: offset + (base.wrapping_sub(start)) as usize,
+        memory,
     };
+    // Which block of a cluster is meant, and where a lane's local memory is, depends on the warp.
+    let stays = match memory {
+        Memory::Global(_) | Memory::Param => true,
+        Memory::Shared(_) => cx.grid.blocks_per_cluster() == 1,
+        Memory::Local => false,
+    };
+    if stays {
+        let len = cx.view(memory).len() as u64;
+        let start = address - reached.offset as u64;
+        let first = start.wrapping_add_signed(-i64::from(low));
+        let past = (start + len).wrapping_add_signed(1 - i64::from(high));
+        cx.worker.patterns[request.cache(op)].note(Spot {
+            memory,
+            start,
+            bases: first..past,
+        });
+    }
     if cx.grid.checked {
-        check(cx, op, request, reached);
+        check_inner(cx, op, request, reached);
     }
     Some(reached)
 }
@@ -160,11 +241,13 @@ fn locate(
     rank: usize,
     local_stride: u32,
     last: &mut u32,
-    request: Request,
-    low: u64,
-    high: u64,
+    (place, writes): (Place, bool),
+    Range {
+        start: low,
+        end: high,
+    }: Range<u64>,
 ) -> Option<(Memory, usize)> {
-    match request.place {
+    match place {
         Place::Global => {
             let allocations = &grid.memory.allocations;
             let mut index = *last as usize;
@@ -173,7 +256,7 @@ fn locate(
                 *last = index as u32;
             }
             let allocation = &allocations[index];
-            if request.kind.writes() && allocation.read_only {
+            if writes && allocation.read_only {
                 return None;
             }
             Some((
@@ -195,7 +278,7 @@ fn locate(
         Place::Param => {
             let own = low.checked_sub(u64::from(window::PARAM_START))?;
             let fits = own + (high - low) <= grid.params.view().len() as u64;
-            (fits && !request.kind.writes()).then_some((Memory::Param, own as usize))
+            (fits && !writes).then_some((Memory::Param, own as usize))
         }
         Place::Generic => None,
     }
@@ -203,25 +286,32 @@ fn locate(
 
 const START: u64 = window::SHARED_START as u64;
 
-/// The window in which generic addresses lie, if all lie in one; they become offsets in it.
+/// The state space of an address, and the address in it.
+#[inline(always)]
+fn within(place: Place, address: u64) -> (Place, u64) {
+    match (place, address >> 32) {
+        (Place::Generic, 1) => (Place::Shared, address - window::SHARED),
+        (Place::Generic, 2) => (Place::Local, address - window::LOCAL),
+        (Place::Generic, 3) => (Place::Param, address - window::PARAM),
+        (Place::Generic, _) => (Place::Global, address),
+        _ => (place, address),
+    }
+}
+
+/// The space in which all generic addresses lie, if it is one; they become addresses in it.
 #[inline(always)]
 fn resolve(cx: &mut Cx<'_>, mask: u32) -> Option<Place> {
     let addresses = &mut cx.worker.addresses;
     let first = addresses[mask.trailing_zeros() as usize & 31];
-    if first >= window::END {
-        return Some(Place::Global);
+    let (place, offset) = within(Place::Generic, first);
+    if place == Place::Global {
+        return Some(place);
     }
-    let (place, base) = match first >> 32 {
-        1 => (Place::Shared, window::SHARED),
-        2 => (Place::Local, window::LOCAL),
-        3 => (Place::Param, window::PARAM),
-        _ => return Some(Place::Global),
-    };
     if lanes_of(mask).any(|lane| addresses[lane] >> 32 != first >> 32) {
         return None;
     }
     for address in addresses {
-        *address = address.wrapping_sub(base);
+        *address = address.wrapping_sub(first - offset);
     }
     Some(place)
 }
@@ -245,130 +335,25 @@ fn localise(cx: &mut Cx<'_>, mask: u32, bytes: u32) -> bool {
     true
 }
 
-/// Checks and counts a request that lies in one memory.
-#[inline(always)]
-fn check(cx: &mut Cx<'_>, op: &Op, request: Request, reached: Reached) {
-    let checks = cx.grid.checks;
-    let index = op.index as usize;
-    if checks.races && request.kind.is_strong() {
-        strong::order(cx, op, request, reached);
-    }
-    let worker = &mut *cx.worker;
-    let cache = &worker.patterns[2 * index + request.which];
-    let Some(pattern) = cache.recent() else {
-        return;
-    };
-    let offset = reached.offset as u64;
-    let tally = &mut worker.tallies[index];
-    match reached.memory {
-        Memory::Global(allocation) => {
-            let allocation = &cx.grid.memory.allocations[allocation as usize];
-            let shadow = &allocation.shadow;
-            let access = GlobalAccess {
-                checks,
-                shadow,
-                acquired: &worker.acquired,
-                block: cx.blocks[cx.rank].number(),
-                kind: request.kind,
-            };
-            let (unset, conflict) = access.check(&mut tally.global, offset, pattern);
-            let input = request.kind.writes() && !cx.grid.inputs.is_empty();
-            if unset.is_some() || conflict.is_some() || input {
-                let base = allocation.base;
-                explain::global(cx, op, request, reached, base, (unset, conflict));
-            }
-        }
-        Memory::Shared(rank) => {
-            let own = rank as usize == cx.rank;
-            let block = &mut cx.blocks[rank as usize];
-            if checks.counters && request.kind != Kind::Peek {
-                tally.shared.requests += 1;
-                tally.shared.bytes += u64::from(pattern.bytes * pattern.mask.count_ones());
-                tally.shared.units += u64::from(pattern.wavefronts);
-                tally.shared.least += u64::from(pattern.min_wavefronts);
-            }
-            let mut unset = None;
-            if checks.initialised {
-                if request.kind.reads() {
-                    unset = block.shadow.uninitialised(offset, pattern);
-                }
-                if request.kind.writes() {
-                    block.shadow.fill(offset, pattern);
-                }
-            }
-            let mut found = None;
-            if checks.races && own {
-                let who = Who {
-                    warp: cx.warp.index,
-                    instruction: op.index,
-                };
-                let (shadow, order) = (&mut block.shadow, &block.order);
-                found = match request.kind {
-                    Kind::Read => shadow.read(offset, pattern, who, order),
-                    Kind::Write | Kind::Init => shadow.write(offset, pattern, who, order),
-                    Kind::StrongRead | Kind::Peek => {
-                        shadow.strong_read(offset, pattern, who, order)
-                    }
-                    Kind::Atomic | Kind::BlockAtomic | Kind::StrongWrite | Kind::Sync => {
-                        shadow.atomic(offset, pattern, who, order)
-                    }
-                    Kind::Copy => shadow.async_write(offset, pattern, who, order),
-                };
-                if request.kind.writes() {
-                    shadow.through_proxy(offset, pattern, true);
-                }
-            }
-            let watched = block.watched.clone();
-            let from = offset.wrapping_add_signed(i64::from(pattern.low));
-            let to = offset.wrapping_add_signed(i64::from(pattern.high));
-            let special = from < u64::from(watched.end) && to > u64::from(watched.start);
-            let early = match request.kind {
-                Kind::Peek if checks.races && own => block.shadow.early_for_proxy(offset, pattern),
-                _ => None,
-            };
-            if unset.is_some() || found.is_some() {
-                explain::shared(cx, op, request, unset, found);
-            }
-            if let Some((offset, writer)) = early {
-                watch::early(cx, op, request.mask, offset, writer);
-            }
-            if special && !matches!(request.kind, Kind::Init | Kind::Sync) {
-                watch::special(cx, op, request, reached);
-            }
-        }
-        Memory::Local => {
-            if checks.counters {
-                tally.local.requests += 1;
-                tally.local.bytes += u64::from(pattern.bytes * pattern.mask.count_ones());
-            }
-            if checks.initialised {
-                let (rel, mask, bytes) = (pattern.rel, pattern.mask, pattern.bytes as usize);
-                explain::local(cx, op, request.kind, reached.offset, &rel, mask, bytes);
-            }
-        }
-        Memory::Param => {}
-    }
-}
-
 /// Where one lane's access leads; nothing if it is wrong, which is then reported.
 #[cold]
 #[inline(never)]
 pub(crate) fn reach_lane(
     cx: &mut Cx<'_>,
     op: &Op,
-    request: Request,
+    request: &Request,
     lane: usize,
 ) -> Option<Reached> {
     let address = cx.worker.addresses[lane];
     let single = Request {
         mask: 1 << lane,
-        ..request
+        ..*request
     };
     let saved = cx.worker.addresses;
-    let reached = reach_inner(cx, op, single);
+    let reached = reach_inner(cx, op, &single);
     cx.worker.addresses = saved;
     if reached.is_none() {
-        explain::wrong(cx, op, single, lane, address);
+        explain::wrong(cx, op, &single, lane, address);
     }
     reached
 }

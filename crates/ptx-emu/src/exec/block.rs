@@ -7,7 +7,7 @@ use crate::device::Schedule;
 use crate::exec::barrier::{Barriers, Completed};
 use crate::exec::clocks::Clocks;
 use crate::exec::cluster::ClusterBarrier;
-use crate::exec::constants::fill_constants;
+use crate::exec::constants;
 use crate::exec::copies::Copy;
 use crate::exec::mbarrier::Mbarriers;
 use crate::exec::products::Group;
@@ -15,7 +15,6 @@ use crate::exec::run::run;
 use crate::exec::tally::Worker;
 use crate::exec::warp::{Outcome, State, Warp, next_random};
 use crate::exec::{Cx, Entry, Grid, coordinates};
-use crate::lanes::Lanes;
 use crate::memory::bytes::Storage;
 use crate::report::{ViolationKind, Waiting};
 use crate::shadow::{Clock, Order, SharedShadow};
@@ -190,6 +189,7 @@ impl Cluster {
                 let mut warp = Warp::new(index, rank, program.slots, program.preds);
                 let bytes = program.functions[0].local_bytes;
                 warp.resize_local(bytes)?;
+                constants::fill(grid, &mut warp);
                 warps.push(warp);
             }
         }
@@ -209,11 +209,7 @@ impl Cluster {
         }
         for warp in &mut self.warps {
             let block = &self.blocks[warp.rank];
-            for slot in &mut warp.regs.slots {
-                *slot = Lanes::ZERO;
-            }
-            warp.regs.preds.fill(0);
-            fill_constants(grid, warp, block.index);
+            constants::begin(grid, warp, block.index);
             warp.start(block.begun[warp.index as usize]);
             warp.local_written.reset(warp.local_stride() as usize * 32);
         }

@@ -2,17 +2,18 @@
 
 use crate::exec::warp::Warp;
 use crate::exec::{Grid, coordinates};
-use crate::lanes::Lanes;
+use crate::lanes::{Lane, Lanes};
 use crate::memory::window;
 use crate::program::{Constant, Special};
 
-/// Writes immediates, addresses and special registers into their slots.
+/// Writes immediates, addresses and special registers into their slots: all that the blocks of a
+/// launch have in common.
 #[allow(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "32-bit registers"
 )]
-pub(super) fn fill_constants(grid: &Grid<'_>, warp: &mut Warp, block: [u32; 3]) {
+pub(super) fn fill(grid: &Grid<'_>, warp: &mut Warp) {
     for (slot, constant) in &grid.program.constants {
         let at = *slot as usize;
         let wide = match constant {
@@ -21,7 +22,7 @@ pub(super) fn fill_constants(grid: &Grid<'_>, warp: &mut Warp, block: [u32; 3]) 
                 continue;
             }
             Constant::Special(special) => {
-                let lane = |lane| special_value(grid, warp.index, block, *special, lane);
+                let lane = |lane| special_value(grid, warp.index, [0; 3], *special, lane);
                 warp.regs.slots[at] = Lanes(std::array::from_fn(lane));
                 continue;
             }
@@ -38,13 +39,33 @@ pub(super) fn fill_constants(grid: &Grid<'_>, warp: &mut Warp, block: [u32; 3]) 
                 u64::from(grid.dynamic_start).wrapping_add_signed(*offset)
             }
         };
-        let both: [u64; 32] = [wide; 32];
-        crate::lanes::Lane::store(&mut warp.regs, *slot, u32::MAX, &both);
+        u64::store(&mut warp.regs, *slot, u32::MAX, &[wide; 32]);
     }
+}
+
+/// Makes the registers of a warp those with which a thread of `block` begins: zeros, and what
+/// differs from block to block.
+pub(super) fn begin(grid: &Grid<'_>, warp: &mut Warp, block: [u32; 3]) {
+    for slot in &grid.program.zeroed {
+        warp.regs.slots[*slot as usize] = Lanes::ZERO;
+    }
+    for (slot, constant) in &grid.program.constants {
+        if let Constant::Special(special) = constant
+            && constant.of_block()
+        {
+            let value = special_value(grid, warp.index, block, *special, 0);
+            warp.regs.slots[*slot as usize] = Lanes([value; 32]);
+        }
+    }
+    warp.regs.preds.fill(0);
     // The frame of the kernel itself begins where local memory does.
     let frame = [u64::from(window::LOCAL_START); 32];
-    let slot = grid.program.functions[0].frame;
-    crate::lanes::Lane::store(&mut warp.regs, slot, u32::MAX, &frame);
+    u64::store(
+        &mut warp.regs,
+        grid.program.functions[0].frame,
+        u32::MAX,
+        &frame,
+    );
 }
 
 #[allow(clippy::cast_possible_truncation, reason = "32-bit registers")]

@@ -3,9 +3,9 @@
 use crate::ast::{Instruction, Operand, Type};
 use crate::decode::form::{Form, LoadError};
 use crate::decode::{Address, Decoder, NARROW_ADDRESS};
-use crate::exec::access::{Kind, Memory, Place, Request, reach, reach_lane};
+use crate::exec::access::{Kind, Memory, Place, Pointers, Request, reach_at, reach_lane};
 use crate::exec::{Cx, Flow};
-use crate::isa::memory::{hints, read_lanes, write_lanes};
+use crate::isa::memory::hints;
 use crate::lanes::{Lane, lanes_of};
 use crate::program::{Op, Traffic};
 use crate::simd::{Handler, Level};
@@ -138,10 +138,13 @@ impl<const N: usize> Handler for Copy<N> {
     #[inline(always)]
     fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
         let list = cx.grid.program.list(op, 2);
-        let offset = (u64::from(list[1]) << 32 | u64::from(list[0])).cast_signed();
         let (full, sizes) = sizes::<N>(cx, op);
         let mut data = [[0; N]; 32];
-        cx.address_lanes(op.b, op.aux & NARROW_SOURCE != 0, offset);
+        let source = Pointers {
+            slot: op.b,
+            narrow: op.aux & NARROW_SOURCE != 0,
+            offset: (u64::from(list[1]) << 32 | u64::from(list[0])).cast_signed(),
+        };
         let mut request = Request {
             which: 1,
             place: Place::Global,
@@ -150,22 +153,25 @@ impl<const N: usize> Handler for Copy<N> {
             mask: full,
         };
         if full != 0 {
-            if let Some(reached) = reach::<L>(cx, op, request) {
-                let read =
-                    read_lanes::<N>(cx.view(reached.memory), reached.offset, cx.pattern(op, 1));
-                for lane in 0..32 {
-                    if full >> lane & 1 != 0 {
+            if let Some(reached) = reach_at::<L>(cx, op, &request, source) {
+                let view = cx.view(reached.memory);
+                let read: [[u8; N]; 32] = view.load(reached.offset, &cx.pattern(op, 1).steps);
+                if full == u32::MAX {
+                    data = read;
+                } else {
+                    for lane in lanes_of(full) {
                         data[lane] = read[lane];
                     }
                 }
             } else {
-                read_apart::<N>(cx, op, request, &mut data);
+                cx.address_lanes(source);
+                read_apart::<N>(cx, op, &request, &mut data);
             }
         }
         if full != cx.mask {
+            cx.address_lanes(source);
             read_parts::<N>(cx, op, cx.mask & !full, &sizes, &mut data);
         }
-        cx.address_lanes(op.a, op.aux & NARROW_ADDRESS != 0, op.x);
         request = Request {
             which: 0,
             place: Place::Shared,
@@ -173,10 +179,10 @@ impl<const N: usize> Handler for Copy<N> {
             bytes: N as u32,
             mask: cx.mask,
         };
-        if let Some(reached) = reach::<L>(cx, op, request) {
+        if let Some(reached) = reach_at::<L>(cx, op, &request, Pointers::of(op)) {
             let view = cx.view(reached.memory);
-            write_lanes::<N>(view, reached.offset, cx.pattern(op, 0), &data);
-            let rel = cx.pattern(op, 0).rel;
+            view.store(reached.offset, &cx.pattern(op, 0).steps, cx.mask, &data);
+            let rel = *cx.pattern(op, 0).steps.rel();
             if cx.grid.checks.races && reached.memory == Memory::Shared(cx.rank as u32) {
                 for lane in lanes_of(request.mask) {
                     let at = reached.offset.wrapping_add_signed(rel[lane] as isize);
@@ -185,7 +191,8 @@ impl<const N: usize> Handler for Copy<N> {
                 }
             }
         } else {
-            write_apart::<N>(cx, op, request, &data);
+            cx.address_lanes(Pointers::of(op));
+            write_apart::<N>(cx, op, &request, &data);
         }
         Flow::Next
     }
@@ -215,12 +222,12 @@ fn sizes<const N: usize>(cx: &Cx<'_>, op: &Op) -> (u32, [u32; 32]) {
 fn read_apart<const N: usize>(
     cx: &mut Cx<'_>,
     op: &Op,
-    request: Request,
+    request: &Request,
     data: &mut [[u8; N]; 32],
 ) {
     for lane in lanes_of(request.mask) {
         if let Some(reached) = reach_lane(cx, op, request, lane) {
-            data[lane] = cx.view(reached.memory).read::<N>(reached.offset);
+            data[lane] = cx.view(reached.memory).read(reached.offset);
         }
     }
 }
@@ -249,7 +256,7 @@ fn read_parts<const N: usize>(
                 bytes: piece as u32,
                 mask,
             };
-            if let Some(reached) = reach_lane(cx, op, request, lane) {
+            if let Some(reached) = reach_lane(cx, op, &request, lane) {
                 let view = cx.view(reached.memory);
                 view.copy_to(reached.offset, &mut data[lane][at..at + piece]);
             }
@@ -260,11 +267,10 @@ fn read_parts<const N: usize>(
 
 #[cold]
 #[inline(never)]
-fn write_apart<const N: usize>(cx: &mut Cx<'_>, op: &Op, request: Request, data: &[[u8; N]; 32]) {
+fn write_apart<const N: usize>(cx: &mut Cx<'_>, op: &Op, request: &Request, data: &[[u8; N]; 32]) {
     for lane in lanes_of(request.mask) {
         if let Some(reached) = reach_lane(cx, op, request, lane) {
-            cx.view(reached.memory)
-                .write::<N>(reached.offset, data[lane]);
+            cx.view(reached.memory).write(reached.offset, data[lane]);
             if cx.grid.checks.races {
                 let at = u32::try_from(reached.offset).expect("within shared memory");
                 cx.warp.copies.begin(lane, at, N as u32, op.index);

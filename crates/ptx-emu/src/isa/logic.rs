@@ -8,7 +8,7 @@ use crate::decode::Decoder;
 use crate::decode::form::{Form, LoadError};
 use crate::exec::{Cx, Flow};
 use crate::isa::operands::{each, no_type, push};
-use crate::lanes::{Lane, mask_of};
+use crate::lanes::{Lane, each, mask_of};
 use crate::num::permute::lop3;
 use crate::program::Op;
 use crate::simd::{Handler, Level};
@@ -162,7 +162,7 @@ fn lop3_lanes(cx: &mut Cx<'_>, op: &Op) -> [u32; 32] {
     let b = u32::load(regs, op.b);
     let c = u32::load(regs, op.c);
     let table = op.aux as u8;
-    let result = std::array::from_fn(|lane| lop3(a[lane], b[lane], c[lane], table));
+    let result = each(|lane| lop3(a[lane], b[lane], c[lane], table));
     u32::store(regs, op.d, cx.mask, &result);
     result
 }
@@ -187,7 +187,8 @@ impl<const AND: bool> Handler for Lop3Pred<AND> {
             return Flow::Next;
         };
         let q = cx.warp.regs.preds[q as usize] ^ flip;
-        let any = mask_of(&lop3_lanes(cx, op).map(|x| x != 0));
+        let any = lop3_lanes(cx, op);
+        let any = mask_of(&each(|lane| any[lane] != 0));
         let value = if AND { any & q } else { any | q };
         cx.warp.regs.set_pred(p, cx.mask, value);
         Flow::Next

@@ -7,10 +7,9 @@
 use crate::ast::{Instruction, Type};
 use crate::decode::form::{Form, LoadError};
 use crate::decode::{Decoder, NARROW_ADDRESS};
-use crate::exec::access::{Kind, Place, Request, reach, reach_lane};
+use crate::exec::access::{Kind, Place, Pointers, Request, reach_at, reach_lane};
 use crate::exec::collect::gather_all;
 use crate::exec::{Cx, Flow};
-use crate::isa::memory::{read_lanes, write_lanes};
 use crate::lanes::{Lane, lanes_of};
 use crate::matrix::rows;
 use crate::program::{Op, Traffic};
@@ -129,15 +128,15 @@ impl<const N: usize> Handler for Read<N> {
         if request.mask == 0 {
             return Flow::Next;
         }
-        cx.address_lanes(op.a, op.aux & NARROW_ADDRESS != 0, op.x);
-        let data = if let Some(reached) = reach::<L>(cx, op, request) {
-            read_lanes::<16>(cx.view(reached.memory), reached.offset, cx.pattern(op, 0))
+        let data = if let Some(reached) = reach_at::<L>(cx, op, &request, Pointers::of(op)) {
+            let view = cx.view(reached.memory);
+            view.load(reached.offset, &cx.pattern(op, 0).steps)
         } else {
-            cx.address_lanes(op.a, op.aux & NARROW_ADDRESS != 0, op.x);
+            cx.address_lanes(Pointers::of(op));
             let mut data = [[0; 16]; 32];
             for lane in lanes_of(request.mask) {
-                if let Some(reached) = reach_lane(cx, op, request, lane) {
-                    data[lane] = cx.view(reached.memory).read::<16>(reached.offset);
+                if let Some(reached) = reach_lane(cx, op, &request, lane) {
+                    data[lane] = cx.view(reached.memory).read(reached.offset);
                 }
             }
             data
@@ -172,16 +171,19 @@ impl<const N: usize> Handler for Write<N> {
         if request.mask == 0 {
             return Flow::Next;
         }
-        cx.address_lanes(op.a, op.aux & NARROW_ADDRESS != 0, op.x);
-        if let Some(reached) = reach::<L>(cx, op, request) {
+        if let Some(reached) = reach_at::<L>(cx, op, &request, Pointers::of(op)) {
             let view = cx.view(reached.memory);
-            write_lanes::<16>(view, reached.offset, cx.pattern(op, 0), &data);
+            view.store(
+                reached.offset,
+                &cx.pattern(op, 0).steps,
+                request.mask,
+                &data,
+            );
         } else {
-            cx.address_lanes(op.a, op.aux & NARROW_ADDRESS != 0, op.x);
+            cx.address_lanes(Pointers::of(op));
             for lane in lanes_of(request.mask) {
-                if let Some(reached) = reach_lane(cx, op, request, lane) {
-                    cx.view(reached.memory)
-                        .write::<16>(reached.offset, data[lane]);
+                if let Some(reached) = reach_lane(cx, op, &request, lane) {
+                    cx.view(reached.memory).write(reached.offset, data[lane]);
                 }
             }
         }

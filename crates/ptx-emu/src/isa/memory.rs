@@ -2,18 +2,22 @@
 
 mod form;
 mod param;
-mod rows;
+mod vector;
 
 pub(crate) use form::{hints, place, without_policy};
-pub(crate) use rows::{read_lanes, write_lanes};
+
+use std::marker::PhantomData;
+
+use bytemuck::{AnyBitPattern, NoUninit};
 
 use crate::ast::{Instruction, Type};
 use crate::decode::form::{Form, LoadError};
 use crate::decode::{Decoder, NARROW_ADDRESS, RELEASES};
-use crate::exec::access::{Kind, Place, Request, reach, reach_lane};
+use crate::exec::access::{Kind, Place, Pointers, Request, reach_at, reach_lane};
 use crate::exec::{Cx, Flow};
 use crate::isa::memory::form::{exists, width};
-use crate::lanes::{Lane, lanes_of};
+use crate::isa::memory::vector::{Element, join, split};
+use crate::lanes::{Lane, each, lanes_of};
 use crate::program::{Op, Traffic};
 use crate::simd::{Handler, Level};
 
@@ -30,19 +34,19 @@ const HALF: u32 = 64;
 macro_rules! op_for {
     ($d:expr, $handler:ident, $bytes:expr, $vector:expr) => {
         match ($bytes, $vector) {
-            (1, 1) => $d.op::<$handler<1, 1>>(),
-            (1, 2) => $d.op::<$handler<2, 1>>(),
-            (1, 4) => $d.op::<$handler<4, 1>>(),
-            (2, 1) => $d.op::<$handler<2, 2>>(),
-            (2, 2) => $d.op::<$handler<4, 2>>(),
-            (2, 4) => $d.op::<$handler<8, 2>>(),
-            (4, 1) => $d.op::<$handler<4, 4>>(),
-            (4, 2) => $d.op::<$handler<8, 4>>(),
-            (4, 4) => $d.op::<$handler<16, 4>>(),
-            (4, 8) => $d.op::<$handler<32, 4>>(),
-            (8, 1) => $d.op::<$handler<8, 8>>(),
-            (8, 2) => $d.op::<$handler<16, 8>>(),
-            _ => $d.op::<$handler<32, 8>>(),
+            (1, 1) => $d.op::<$handler<u8, 1>>(),
+            (1, 2) => $d.op::<$handler<u8, 2>>(),
+            (1, 4) => $d.op::<$handler<u8, 4>>(),
+            (2, 1) => $d.op::<$handler<u16, 1>>(),
+            (2, 2) => $d.op::<$handler<u16, 2>>(),
+            (2, 4) => $d.op::<$handler<u16, 4>>(),
+            (4, 1) => $d.op::<$handler<u32, 1>>(),
+            (4, 2) => $d.op::<$handler<u32, 2>>(),
+            (4, 4) => $d.op::<$handler<u32, 4>>(),
+            (4, 8) => $d.op::<$handler<u32, 8>>(),
+            (8, 1) => $d.op::<$handler<u64, 1>>(),
+            (8, 2) => $d.op::<$handler<u64, 2>>(),
+            _ => $d.op::<$handler<u64, 4>>(),
         }
     };
 }
@@ -161,160 +165,136 @@ pub(crate) fn place_of(op: &Op) -> Place {
     }
 }
 
-/// An element of `E` bytes as a number.
-#[inline(always)]
-fn element<const N: usize, const E: usize>(bytes: &[u8; N], at: usize) -> u64 {
-    let mut value = [0; 8];
-    value[..E].copy_from_slice(&bytes[at * E..at * E + E]);
-    u64::from_le_bytes(value)
-}
-
-#[inline(always)]
-#[allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_possible_wrap,
-    clippy::cast_sign_loss,
-    reason = "sign extension of the low bytes"
-)]
-fn extend<const E: usize>(value: u64, signed: bool) -> u64 {
-    match (signed, E) {
-        (true, 1) => i64::from(value as i8) as u64,
-        (true, 2) => i64::from(value as i16) as u64,
-        (true, 4) => i64::from(value as i32) as u64,
-        _ => value,
-    }
-}
-
 /// The bits of a 32-bit slot that its register has.
 #[inline(always)]
 fn kept(op: &Op) -> u32 {
     if op.aux & HALF == 0 { u32::MAX } else { 0xffff }
 }
 
-/// Writes `N` bytes per lane, elements of `E` bytes, to the registers of the instruction.
+/// Writes what each lane has read to the registers of the instruction.
 #[inline(always)]
-#[allow(clippy::cast_possible_truncation, reason = "32-bit registers")]
-fn put<const N: usize, const E: usize>(cx: &mut Cx<'_>, op: &Op, data: &[[u8; N]; 32]) {
+fn put<T: Element, const V: usize>(cx: &mut Cx<'_>, op: &Op, lanes: &[[T; V]; 32]) {
     let program = cx.grid.program;
     let signed = op.aux & SIGNED != 0;
-    for (at, slot) in program.list(op, N / E).iter().enumerate() {
-        if E == 8 || op.aux & EXTENDED != 0 {
-            let mut value = [0_u64; 32];
-            for lane in 0..32 {
-                value[lane] = extend::<E>(element::<N, E>(&data[lane], at), signed);
-            }
+    for (slot, element) in program.list(op, V).iter().zip(&split(lanes)) {
+        if size_of::<T>() == 8 || op.aux & EXTENDED != 0 {
+            let value = each(|lane| element[lane].double(signed));
             u64::store(&mut cx.warp.regs, *slot, cx.mask, &value);
-        } else if E == 4 {
-            let mut value = [0_u32; 32];
-            for lane in 0..32 {
-                value[lane] = element::<N, E>(&data[lane], at) as u32;
-            }
+        } else if size_of::<T>() == 4 {
+            let value = each(|lane| element[lane].word(false));
             u32::store(&mut cx.warp.regs, *slot, cx.mask, &value);
         } else {
             let kept = kept(op);
-            let mut value = [0_u32; 32];
-            for lane in 0..32 {
-                value[lane] = extend::<E>(element::<N, E>(&data[lane], at), signed) as u32 & kept;
-            }
+            let value = each(|lane| element[lane].word(signed) & kept);
             u32::store(&mut cx.warp.regs, *slot, cx.mask, &value);
         }
     }
 }
 
-/// As the number of bytes of a request.
-#[allow(clippy::cast_possible_truncation, reason = "32 at most")]
-const fn bytes_of<const N: usize>() -> u32 {
-    N as u32
+/// What each lane writes.
+#[inline(always)]
+fn get<T: Element, const V: usize>(cx: &Cx<'_>, op: &Op) -> [[T; V]; 32] {
+    let program = cx.grid.program;
+    let mut elements = [[T::default(); 32]; V];
+    for (slot, element) in program.list(op, V).iter().zip(&mut elements) {
+        if size_of::<T>() == 8 || op.aux & EXTENDED != 0 {
+            let value = u64::load(&cx.warp.regs, *slot);
+            *element = each(|lane| T::low(value[lane]));
+        } else {
+            let value = u32::load(&cx.warp.regs, *slot);
+            *element = each(|lane| T::low(u64::from(value[lane])));
+        }
+    }
+    join(&elements)
 }
 
-struct Load<const N: usize, const E: usize>;
+/// The request of a load or store of a `T` in each lane.
+#[inline(always)]
+#[allow(clippy::cast_possible_truncation, reason = "32 bytes at most")]
+fn request<T>(cx: &Cx<'_>, op: &Op, [weak, strong]: [Kind; 2]) -> Request {
+    Request {
+        which: 0,
+        place: place_of(op),
+        kind: if op.aux & STRONG == 0 { weak } else { strong },
+        bytes: size_of::<T>() as u32,
+        mask: cx.mask,
+    }
+}
 
-impl<const N: usize, const E: usize> Handler for Load<N, E> {
+struct Load<T, const V: usize>(PhantomData<T>);
+
+impl<T: Element, const V: usize> Handler for Load<T, V>
+where
+    [T; V]: AnyBitPattern,
+{
+    const WIDE: bool = true;
+
     #[inline(always)]
     fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
-        cx.address_lanes(op.a, op.aux & NARROW_ADDRESS != 0, op.x);
-        let request = Request {
-            which: 0,
-            place: place_of(op),
-            kind: if op.aux & STRONG == 0 {
-                Kind::Read
-            } else {
-                Kind::StrongRead
-            },
-            bytes: const { bytes_of::<N>() },
-            mask: cx.mask,
-        };
-        if let Some(reached) = reach::<L>(cx, op, request) {
+        let request = request::<[T; V]>(cx, op, [Kind::Read, Kind::StrongRead]);
+        if let Some(reached) = reach_at::<L>(cx, op, &request, Pointers::of(op)) {
             let view = cx.view(reached.memory);
-            let data = read_lanes::<N>(view, reached.offset, cx.pattern(op, 0));
-            put::<N, E>(cx, op, &data);
+            let lanes = view.load(reached.offset, &cx.pattern(op, 0).steps);
+            put::<T, V>(cx, op, &lanes);
         } else {
-            cx.address_lanes(op.a, op.aux & NARROW_ADDRESS != 0, op.x);
-            let data = apart::<N>(cx, op, request);
-            put::<N, E>(cx, op, &data);
+            load_apart::<T, V>(cx, op, &request);
         }
         Flow::Next
     }
 }
 
+/// Lane by lane.
 #[cold]
 #[inline(never)]
-fn apart<const N: usize>(cx: &mut Cx<'_>, op: &Op, request: Request) -> [[u8; N]; 32] {
-    let mut data = [[0; N]; 32];
+fn load_apart<T: Element, const V: usize>(cx: &mut Cx<'_>, op: &Op, request: &Request)
+where
+    [T; V]: AnyBitPattern,
+{
+    let mut lanes = [[T::default(); V]; 32];
+    cx.address_lanes(Pointers::of(op));
     for lane in lanes_of(request.mask) {
         if let Some(reached) = reach_lane(cx, op, request, lane) {
-            data[lane] = cx.view(reached.memory).read::<N>(reached.offset);
+            lanes[lane] = cx.view(reached.memory).read(reached.offset);
         }
     }
-    data
+    put::<T, V>(cx, op, &lanes);
 }
 
-struct Store<const N: usize, const E: usize>;
+struct Store<T, const V: usize>(PhantomData<T>);
 
-impl<const N: usize, const E: usize> Handler for Store<N, E> {
+impl<T: Element, const V: usize> Handler for Store<T, V>
+where
+    [T; V]: NoUninit,
+{
+    const WIDE: bool = true;
+
     #[inline(always)]
     fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
-        let program = cx.grid.program;
-        let mut data = [[0; N]; 32];
-        for (at, slot) in program.list(op, N / E).iter().enumerate() {
-            if E == 8 || op.aux & EXTENDED != 0 {
-                let value = u64::load(&cx.warp.regs, *slot);
-                for lane in 0..32 {
-                    let bytes = value[lane].to_le_bytes();
-                    data[lane][at * E..at * E + E].copy_from_slice(&bytes[..E]);
-                }
-            } else {
-                let value = u32::load(&cx.warp.regs, *slot);
-                for lane in 0..32 {
-                    let bytes = value[lane].to_le_bytes();
-                    data[lane][at * E..at * E + E].copy_from_slice(&bytes[..E.min(4)]);
-                }
-            }
-        }
-        cx.address_lanes(op.a, op.aux & NARROW_ADDRESS != 0, op.x);
-        let request = Request {
-            which: 0,
-            place: place_of(op),
-            kind: if op.aux & STRONG == 0 {
-                Kind::Write
-            } else {
-                Kind::StrongWrite
-            },
-            bytes: const { bytes_of::<N>() },
-            mask: cx.mask,
-        };
-        if let Some(reached) = reach::<L>(cx, op, request) {
-            let view = cx.view(reached.memory);
-            write_lanes::<N>(view, reached.offset, cx.pattern(op, 0), &data);
+        let request = request::<[T; V]>(cx, op, [Kind::Write, Kind::StrongWrite]);
+        if let Some(reached) = reach_at::<L>(cx, op, &request, Pointers::of(op)) {
+            let lanes = get::<T, V>(cx, op);
+            let steps = &cx.pattern(op, 0).steps;
+            cx.view(reached.memory)
+                .store(reached.offset, steps, cx.mask, &lanes);
         } else {
-            cx.address_lanes(op.a, op.aux & NARROW_ADDRESS != 0, op.x);
-            for lane in lanes_of(request.mask) {
-                if let Some(reached) = reach_lane(cx, op, request, lane) {
-                    cx.view(reached.memory)
-                        .write::<N>(reached.offset, data[lane]);
-                }
-            }
+            store_apart::<T, V>(cx, op, &request);
         }
         Flow::Next
+    }
+}
+
+/// Lane by lane.
+#[cold]
+#[inline(never)]
+fn store_apart<T: Element, const V: usize>(cx: &mut Cx<'_>, op: &Op, request: &Request)
+where
+    [T; V]: NoUninit,
+{
+    let lanes = get::<T, V>(cx, op);
+    cx.address_lanes(Pointers::of(op));
+    for lane in lanes_of(request.mask) {
+        if let Some(reached) = reach_lane(cx, op, request, lane) {
+            cx.view(reached.memory).write(reached.offset, lanes[lane]);
+        }
     }
 }

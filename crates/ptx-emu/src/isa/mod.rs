@@ -111,6 +111,12 @@ macro_rules! lanes {
     ) => {
         $crate::isa::lanes!(@ $d, false, $r, $body, $x: $a = a, $y: $b = b, $z: $c = c)
     };
+    (
+        $d:expr, wide
+        |$x:ident: $a:ty, $y:ident: $b:ty, $z:ident: $c:ty| -> $r:ty $body:block
+    ) => {
+        $crate::isa::lanes!(@ $d, true, $r, $body, $x: $a = a, $y: $b = b, $z: $c = c)
+    };
     (@ $d:expr, $wide:literal, $r:ty, $body:block, $($x:ident: $t:ty = $slot:ident),+) => {{
         struct Form;
         impl $crate::simd::Handler for Form {

@@ -7,7 +7,7 @@ use crate::decode::operand::wide;
 use crate::exec::{Cx, Flow};
 use crate::isa::lanes;
 use crate::isa::operands::{no_type, plain};
-use crate::lanes::Lane;
+use crate::lanes::{Lane, each};
 use crate::memory::window;
 use crate::program::Op;
 use crate::simd::{Handler, Level};
@@ -168,10 +168,11 @@ impl Handler for Unpack {
         let value: [u64; 32] = if op.aux == 1 {
             u64::load(&cx.warp.regs, op.a)
         } else {
-            u32::load(&cx.warp.regs, op.a).map(u64::from)
+            let words = u32::load(&cx.warp.regs, op.a);
+            each(|lane| u64::from(words[lane]))
         };
         for (at, slot) in (0..).zip(program.list(op, op.c as usize)) {
-            let part = value.map(|v| (v >> (at * op.x) & ((1 << op.x) - 1)) as u32);
+            let part = each(|lane| (value[lane] >> (at * op.x) & ((1 << op.x) - 1)) as u32);
             u32::store(&mut cx.warp.regs, *slot, cx.mask, &part);
         }
         Flow::Next
@@ -196,7 +197,7 @@ impl Handler for Pack {
         if op.aux == 1 {
             u64::store(&mut cx.warp.regs, op.d, cx.mask, &value);
         } else {
-            let narrow = value.map(|v| v as u32);
+            let narrow = each(|lane| value[lane] as u32);
             u32::store(&mut cx.warp.regs, op.d, cx.mask, &narrow);
         }
         Flow::Next

@@ -61,7 +61,7 @@ fn arithmetic(d: &Decoder<'_, '_>, form: &mut Form<'_>) -> Result<(Op, usize), L
     macro_rules! two {
         ($f:path, $mode:expr, $ftz:expr, $sat:expr) => {
             by_mode!($mode, MODE => by_flag!($ftz, FTZ => by_flag!($sat, SAT => {
-                lanes!(d, |a: f32, b: f32| -> f32 {
+                lanes!(d, wide |a: f32, b: f32| -> f32 {
                     finish::<FTZ, SAT>($f(flush::<FTZ>(a), flush::<FTZ>(b), MODE))
                 })
             })))
@@ -75,7 +75,7 @@ fn arithmetic(d: &Decoder<'_, '_>, form: &mut Form<'_>) -> Result<(Op, usize), L
         "mul" => (two!(single::mul, mode, ftz, sat), 2),
         _ => {
             let op = by_mode!(mode, MODE => by_flag!(ftz, FTZ => by_flag!(sat, SAT => {
-                lanes!(d, |a: f32, b: f32, c: f32| -> f32 {
+                lanes!(d, wide |a: f32, b: f32, c: f32| -> f32 {
                     let (a, b, c) = (flush::<FTZ>(a), flush::<FTZ>(b), flush::<FTZ>(c));
                     finish::<FTZ, SAT>(single::fma(a, b, c, MODE))
                 })

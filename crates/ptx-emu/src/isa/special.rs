@@ -7,7 +7,7 @@ use crate::exec::{Cx, Flow};
 use crate::isa::constant::{by_flag, by_mode, push, rounding};
 use crate::isa::lanes;
 use crate::isa::single::flush;
-use crate::lanes::{Lane, mask_of};
+use crate::lanes::{Lane, each, mask_of};
 use crate::num::single::Property;
 use crate::num::{Round, approx, bf16, double, f16, packed, single, trig};
 use crate::program::Op;
@@ -141,7 +141,7 @@ impl<T: Test> Handler for Testp<T> {
     #[inline(always)]
     fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
         let a = T::Source::load(&cx.warp.regs, op.a);
-        let holds = mask_of(&a.map(T::holds));
+        let holds = mask_of(&each(|lane| T::holds(a[lane])));
         let into = &mut cx.warp.regs.preds[op.d as usize];
         *into = *into & !cx.mask | holds & cx.mask;
         Flow::Next

@@ -122,6 +122,8 @@ fn product<'a>(
     let mut slots = Vec::new();
     let count = if types[0] == Type::F32 { n / 2 } else { n / 4 };
     for element in d.elements(&form, to, count as usize)? {
+        // added to, so read too
+        d.src(&form, element, Type::B32)?;
         slots.push(d.dst(&form, element, Type::B32)?);
     }
     if in_registers {

@@ -41,7 +41,7 @@ pub(super) fn touch(marks: &Marks, base: u64, p: &Pattern) {
 #[cold]
 pub(super) fn lane_at(byte: u64, base: u64, p: &Pattern) -> u32 {
     let touches = |lane: &u32| {
-        let start = base.wrapping_add_signed(i64::from(p.rel[*lane as usize]));
+        let start = base.wrapping_add_signed(i64::from(p.steps.rel()[*lane as usize]));
         p.mask >> lane & 1 == 1 && byte.wrapping_sub(start) < u64::from(p.bytes)
     };
     (0..32).find(touches).unwrap_or(0)

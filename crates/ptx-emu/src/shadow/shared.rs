@@ -381,7 +381,7 @@ fn written(found: Findings, base: u64, p: &Pattern, now: &Present, flags: u32) -
     let cell = cells.spans.first()?.word + place.cast_signed();
     // Bytes counted from the word of the first active lane, as the spans are.
     let (from, to) = (cell * size, (cell + 1) * size);
-    let start = |lane: u32| p.rel[lane as usize] + (p.phase & 3).cast_signed();
+    let start = |lane: u32| p.steps.rel()[lane as usize] + (p.phase & 3).cast_signed();
     let lanes = (tag & 31) + 1..32;
     let mut others = lanes.filter(|&lane| {
         let at = start(lane);

@@ -1,7 +1,7 @@
 //! From a failed check to a violation that says what happened.
 
 use crate::exec::access::global::Findings;
-use crate::exec::access::{Kind, Place, Reached, Request, space};
+use crate::exec::access::{Kind, Place, Reached, Request, space, within};
 use crate::exec::{Cx, coordinates};
 use crate::lanes::lanes_of;
 use crate::memory::window;
@@ -12,8 +12,8 @@ use crate::shadow::{self, Conflict};
 /// An access outside of all memory, or misaligned.
 #[cold]
 #[inline(never)]
-pub(super) fn wrong(cx: &mut Cx<'_>, op: &Op, request: Request, lane: usize, address: u64) {
-    let (place, offset) = placed(request, address);
+pub(super) fn wrong(cx: &mut Cx<'_>, op: &Op, request: &Request, lane: usize, address: u64) {
+    let (place, offset) = within(request.place, address);
     if offset % u64::from(request.bytes) == 0 {
         return outside(cx, op, request, lane, address);
     }
@@ -25,26 +25,13 @@ pub(super) fn wrong(cx: &mut Cx<'_>, op: &Op, request: Request, lane: usize, add
     cx.violate(op, lane, kind);
 }
 
-/// The state space of an address, and the offset in it.
-fn placed(request: Request, address: u64) -> (Place, u64) {
-    match request.place {
-        Place::Generic => match address >> 32 {
-            1 => (Place::Shared, address - window::SHARED),
-            2 => (Place::Local, address - window::LOCAL),
-            3 => (Place::Param, address - window::PARAM),
-            _ => (Place::Global, address),
-        },
-        place => (place, address),
-    }
-}
-
 /// An access outside of all memory.
 #[cold]
 #[inline(never)]
-pub(super) fn outside(cx: &mut Cx<'_>, op: &Op, request: Request, lane: usize, address: u64) {
+pub(super) fn outside(cx: &mut Cx<'_>, op: &Op, request: &Request, lane: usize, address: u64) {
     let bytes = request.bytes;
     let write = request.kind.writes();
-    let (place, offset) = placed(request, address);
+    let (place, offset) = within(request.place, address);
     let kind = match place {
         Place::Global => global_wrong(cx, address, bytes, write),
         Place::Shared if exited(cx, offset).is_some() => ViolationKind::RemoteBlockExited {
@@ -204,7 +191,7 @@ fn global_wrong(cx: &Cx<'_>, address: u64, bytes: u32, write: bool) -> Violation
 pub(super) fn global(
     cx: &mut Cx<'_>,
     op: &Op,
-    request: Request,
+    request: &Request,
     reached: Reached,
     base: u64,
     (unset, conflict): Findings,
@@ -215,7 +202,7 @@ pub(super) fn global(
     }
     let first = base + reached.offset as u64;
     let pattern = cx.pattern(op, request.which);
-    let (rel, mask) = (pattern.rel, pattern.mask);
+    let (rel, mask) = (*pattern.steps.rel(), pattern.mask);
     for lane in lanes_of(mask) {
         let address = first.wrapping_add_signed(i64::from(rel[lane]));
         if written_input(cx, op, lane, address, request.bytes) {
@@ -245,7 +232,7 @@ pub(super) fn written_input(
 pub(super) fn global_found(
     cx: &mut Cx<'_>,
     op: &Op,
-    request: Request,
+    request: &Request,
     base: u64,
     (unset, conflict): Findings,
 ) {
@@ -276,7 +263,7 @@ pub(super) fn global_found(
 pub(crate) fn shared(
     cx: &mut Cx<'_>,
     op: &Op,
-    request: Request,
+    request: &Request,
     unset: Option<(u64, u32)>,
     found: Option<Conflict>,
 ) {

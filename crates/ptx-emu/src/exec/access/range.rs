@@ -6,11 +6,10 @@ use std::sync::Arc;
 use crate::access::Pattern;
 use crate::exec::Cx;
 use crate::exec::access::{
-    GlobalAccess, Kind, Memory, Place, Reached, Request, explain, locate, space, watch,
+    GlobalAccess, Kind, Memory, Place, Reached, Request, explain, locate, space, watch, within,
 };
 use crate::exec::clocks::Clocks;
 use crate::exec::mbarrier::{BYTES, Landing};
-use crate::memory::window;
 use crate::program::Op;
 use crate::report::ViolationKind;
 use crate::shadow::Who;
@@ -56,16 +55,7 @@ impl Ranges {
 /// Where a range lies, if it is aligned and lies within one memory; otherwise that is reported.
 pub(crate) fn find(cx: &mut Cx<'_>, op: &Op, range: Range, align: u32) -> Option<Reached> {
     let Range { lane, address, .. } = range;
-    let (place, base) = match range.place {
-        Place::Generic => match address >> 32 {
-            1 => (Place::Shared, window::SHARED),
-            2 => (Place::Local, window::LOCAL),
-            3 => (Place::Param, window::PARAM),
-            _ => (Place::Global, 0),
-        },
-        place => (place, 0),
-    };
-    let low = address - base;
+    let (place, low) = within(range.place, address);
     if low % u64::from(align) != 0 {
         let kind = ViolationKind::Misaligned {
             space: space(place),
@@ -85,7 +75,8 @@ pub(crate) fn find(cx: &mut Cx<'_>, op: &Op, range: Range, align: u32) -> Option
     let last = &mut cx.worker.allocations[op.index as usize];
     let high = low.saturating_add(u64::from(range.bytes));
     let bytes = cx.warp.local_bytes;
-    let found = locate(cx.grid, cx.rank, bytes, last, request, low, high);
+    let writes = range.kind.writes();
+    let found = locate(cx.grid, cx.rank, bytes, last, (place, writes), low..high);
     let found = found.filter(|(memory, _)| match memory {
         Memory::Shared(rank) => *rank as usize == cx.rank || !cx.blocks[*rank as usize].over(),
         Memory::Local => false,
@@ -94,7 +85,7 @@ pub(crate) fn find(cx: &mut Cx<'_>, op: &Op, range: Range, align: u32) -> Option
     if let Some((memory, offset)) = found {
         Some(Reached { memory, offset })
     } else {
-        explain::outside(cx, op, request, lane, address);
+        explain::outside(cx, op, &request, lane, address);
         None
     }
 }
@@ -175,18 +166,18 @@ pub(crate) fn touch(
             };
             let tally = &mut cx.worker.tallies[op.index as usize].global;
             let found = access.check(tally, reached.offset as u64, &pattern);
-            explain::global_found(cx, op, request, allocation.base, found);
+            explain::global_found(cx, op, &request, allocation.base, found);
             if kind.writes() {
                 let start = allocation.base + reached.offset as u64;
                 explain::written_input(cx, op, lane, start, bytes);
             }
         }
-        Memory::Shared(rank) => shared(cx, op, request, rank as usize, reached.offset, &pattern),
+        Memory::Shared(rank) => shared(cx, op, &request, rank as usize, reached.offset, &pattern),
         Memory::Local | Memory::Param => {}
     }
 }
 
-fn shared(cx: &mut Cx<'_>, op: &Op, request: Request, rank: usize, at: usize, p: &Pattern) {
+fn shared(cx: &mut Cx<'_>, op: &Op, request: &Request, rank: usize, at: usize, p: &Pattern) {
     let checks = cx.grid.checks;
     let lane = request.mask.trailing_zeros() as usize;
     let offset = at as u64;
@@ -270,7 +261,7 @@ pub(crate) fn object(cx: &mut Cx<'_>, op: &Op, lane: usize, address: u64) -> Opt
                 bytes: BYTES,
                 mask: 1 << lane,
             };
-            explain::shared(cx, op, request, None, found);
+            explain::shared(cx, op, &request, None, found);
         }
     }
     Some((rank, u32::try_from(reached.offset).unwrap_or(u32::MAX)))
@@ -294,6 +285,6 @@ pub(crate) fn read_again(cx: &mut Cx<'_>, op: &Op, lane: usize, offset: usize, b
             bytes,
             mask: 1 << lane,
         };
-        explain::shared(cx, op, request, None, found);
+        explain::shared(cx, op, &request, None, found);
     }
 }

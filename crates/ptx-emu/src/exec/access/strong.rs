@@ -10,9 +10,9 @@ use crate::program::Op;
 /// To be called before the access itself is checked: it may acquire what orders it.
 #[cold]
 #[inline(never)]
-pub(super) fn order(cx: &mut Cx<'_>, op: &Op, request: Request, reached: Reached) {
+pub(super) fn order(cx: &mut Cx<'_>, op: &Op, request: &Request, reached: Reached) {
     let pattern = cx.pattern(op, request.which);
-    let (rel, mask) = (pattern.rel, pattern.mask);
+    let (rel, mask) = (*pattern.steps.rel(), pattern.mask);
     let mut before = None;
     for lane in lanes_of(mask) {
         let at = reached.offset.wrapping_add_signed(rel[lane] as isize);

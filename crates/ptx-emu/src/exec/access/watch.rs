@@ -10,12 +10,12 @@ use crate::report::{OtherSite, ViolationKind};
 /// Looks at each lane of a request that may touch such memory.
 #[cold]
 #[inline(never)]
-pub(super) fn special(cx: &mut Cx<'_>, op: &Op, request: Request, reached: Reached) {
+pub(super) fn special(cx: &mut Cx<'_>, op: &Op, request: &Request, reached: Reached) {
     let Memory::Shared(rank) = reached.memory else {
         return;
     };
     let pattern = cx.pattern(op, request.which);
-    let (rel, mask) = (pattern.rel, pattern.mask);
+    let (rel, mask) = (*pattern.steps.rel(), pattern.mask);
     for lane in lanes_of(mask) {
         let from = reached.offset.wrapping_add_signed(rel[lane] as isize);
         let from = u32::try_from(from).unwrap_or(u32::MAX);

@@ -3,14 +3,13 @@
 use std::marker::PhantomData;
 
 use crate::access::{Pattern, Shape};
-use crate::decode::NARROW_ADDRESS;
 use crate::device::Schedule;
-use crate::exec::access::{Kind, Memory, Place, Reached, Request, reach, reach_lane};
+use crate::exec::access::{Kind, Memory, Place, Pointers, Reached, Request, reach_at, reach_lane};
 use crate::exec::warp::next_random;
 use crate::exec::{Cx, Flow};
 use crate::isa::atomic::update::Update;
 use crate::isa::memory::place_of;
-use crate::lanes::{Lane, lanes_of, mask_of};
+use crate::lanes::{Lane, each, lanes_of, mask_of};
 use crate::memory::bytes::Bytes;
 use crate::program::Op;
 use crate::simd::{Handler, Level};
@@ -42,7 +41,6 @@ impl<U: Update, const N: usize, const V: usize> Handler for Do<U, N, V> {
             c: std::array::from_fn(|i| load::<N>(cx, sources[V + i])),
             old: [[0; 32]; V],
         };
-        cx.address_lanes(op.a, op.aux & NARROW_ADDRESS != 0, op.x);
         let request = Request {
             which: 0,
             place: place_of(op),
@@ -56,15 +54,14 @@ impl<U: Update, const N: usize, const V: usize> Handler for Do<U, N, V> {
         };
         let (order, count) = turns(cx);
         let order = order.iter().take(count).map(|lane| usize::from(*lane & 31));
-        let before = cx.worker.addresses;
-        if let Some(reached) = reach::<L>(cx, op, request) {
+        if let Some(reached) = reach_at::<L>(cx, op, &request, Pointers::of(op)) {
             let pattern = cx.pattern(op, 0);
             let view = cx.view(reached.memory);
             let global = is_global(reached);
             for lane in order {
                 let at = reached
                     .offset
-                    .wrapping_add_signed(pattern.rel[lane] as isize);
+                    .wrapping_add_signed(pattern.steps.rel()[lane] as isize);
                 update::<U, N, V>(view, at, lane, &mut values, global);
             }
             if cx.grid.checks.counters {
@@ -72,9 +69,9 @@ impl<U: Update, const N: usize, const V: usize> Handler for Do<U, N, V> {
                 count_passes(cx, op, reached, passes);
             }
         } else {
-            cx.worker.addresses = before;
+            cx.address_lanes(Pointers::of(op));
             for lane in order {
-                if let Some(reached) = reach_lane(cx, op, request, lane) {
+                if let Some(reached) = reach_lane(cx, op, &request, lane) {
                     let view = cx.view(reached.memory);
                     let global = is_global(reached);
                     update::<U, N, V>(view, reached.offset, lane, &mut values, global);
@@ -86,7 +83,7 @@ impl<U: Update, const N: usize, const V: usize> Handler for Do<U, N, V> {
             if N == 8 {
                 u64::store(&mut cx.warp.regs, *slot, cx.mask, old);
             } else {
-                let old = old.map(|bits| bits as u32);
+                let old = each(|lane| old[lane] as u32);
                 u32::store(&mut cx.warp.regs, *slot, cx.mask, &old);
             }
         }
@@ -99,7 +96,8 @@ fn load<const N: usize>(cx: &Cx<'_>, slot: u32) -> [u64; 32] {
     if N == 8 {
         u64::load(&cx.warp.regs, slot)
     } else {
-        u32::load(&cx.warp.regs, slot).map(u64::from)
+        let words = u32::load(&cx.warp.regs, slot);
+        each(|lane| u64::from(words[lane]))
     }
 }
 
@@ -113,12 +111,12 @@ fn update<U: Update, const N: usize, const V: usize>(
 ) {
     for i in 0..V {
         let mut old = [0; 8];
-        old[..N].copy_from_slice(&view.read::<N>(at + i * N));
+        old[..N].copy_from_slice(&view.read::<[u8; N]>(at + i * N));
         let old = u64::from_le_bytes(old);
         let new = U::apply(old, values.b[i][lane], values.c[i][lane], global).to_le_bytes();
         let mut stored = [0; N];
         stored.copy_from_slice(&new[..N]);
-        view.write::<N>(at + i * N, stored);
+        view.write(at + i * N, stored);
         values.old[i][lane] = old;
     }
 }
@@ -152,12 +150,13 @@ fn is_global(reached: Reached) -> bool {
 
 /// Largest number of lanes that share an address.
 fn passes(pattern: &Pattern) -> u64 {
-    let most = match pattern.shape {
+    let most = match pattern.steps.shape() {
         Shape::Uniform => pattern.mask.count_ones(),
         Shape::Unit => 1,
-        Shape::General => lanes_of(pattern.mask)
+        _ => lanes_of(pattern.mask)
             .map(|lane| {
-                let same = pattern.rel.map(|rel| rel == pattern.rel[lane]);
+                let rel = pattern.steps.rel();
+                let same = each(|other| rel[other] == rel[lane]);
                 (mask_of(&same) & pattern.mask).count_ones()
             })
             .max()

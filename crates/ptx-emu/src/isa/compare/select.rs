@@ -7,7 +7,7 @@ use crate::decode::operand::wide;
 use crate::exec::{Cx, Flow};
 use crate::isa::lanes;
 use crate::isa::operands::{no_type, plain, push};
-use crate::lanes::Lane;
+use crate::lanes::{Lane, choose, choose_double};
 use crate::num::single;
 use crate::program::Op;
 use crate::simd::{Handler, Level};
@@ -45,7 +45,7 @@ pub(super) fn by_predicate<'a>(
 }
 
 macro_rules! selects {
-    ($($name:ident $word:ident)*) => { $(
+    ($($name:ident $word:ident $choose:ident)*) => { $(
         struct $name;
 
         impl Handler for $name {
@@ -55,16 +55,15 @@ macro_rules! selects {
                 let a = $word::load(regs, op.a);
                 let b = $word::load(regs, op.b);
                 let first = regs.preds[op.c as usize] ^ op.aux;
-                // b everywhere, a where the predicate holds
-                $word::store(regs, op.d, cx.mask, &b);
-                $word::store(regs, op.d, cx.mask & first, &a);
+                let result = $choose(first, &a, &b);
+                $word::store(regs, op.d, cx.mask, &result);
                 Flow::Next
             }
         }
     )* };
 }
 
-selects! { Select32 u32 Select64 u64 }
+selects! { Select32 u32 choose Select64 u64 choose_double }
 
 /// `slct.dtype.s32` and `slct{.ftz}.dtype.f32`
 pub(super) fn by_sign<'a>(

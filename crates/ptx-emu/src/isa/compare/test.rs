@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use crate::ast::Type;
 use crate::decode::Decoder;
 use crate::exec::{Cx, Flow};
-use crate::lanes::{Lane, Registers, mask_of};
+use crate::lanes::{Lane, Registers, choose, each, mask_of};
 use crate::num::compare::{Compare, compare};
 use crate::num::narrow::{from_bf16, from_f16};
 use crate::num::{f16, single};
@@ -31,7 +31,11 @@ macro_rules! sources {
             #[inline(always)]
             #[allow(clippy::cast_possible_truncation, reason = "half of a pair")]
             fn load(regs: &Registers, slot: u32, $upper: bool) -> [$value; 32] {
-                $word::load(regs, slot).map(|$x| $result)
+                let words = $word::load(regs, slot);
+                each(|lane| {
+                    let $x = words[lane];
+                    $result
+                })
             }
         }
     )* };
@@ -191,17 +195,11 @@ impl<S: Source> Handler for Set<S> {
         let truth = op.x as u32;
         let list = list(cx, op);
         let low = combined(cx, list, any::<S>(cx, op, false));
-        let mut value: [u32; 32] =
-            std::array::from_fn(|lane| if low >> lane & 1 != 0 { truth } else { 0 });
+        let mut value = choose(low, &[truth; 32], &[0; 32]);
         if S::PAIR {
             let high = combined(cx, list, any::<S>(cx, op, true));
-            for (lane, value) in value.iter_mut().enumerate() {
-                *value |= if high >> lane & 1 != 0 {
-                    truth << 16
-                } else {
-                    0
-                };
-            }
+            let high = choose(high, &[truth << 16; 32], &[0; 32]);
+            value = each(|lane| value[lane] | high[lane]);
         }
         u32::store(&mut cx.warp.regs, op.d, cx.mask, &value);
         Flow::Next

@@ -6,7 +6,7 @@ use crate::decode::form::{Form, LoadError};
 use crate::exec::{Cx, Flow};
 use crate::isa::lanes;
 use crate::isa::operands::{each, no_type, push};
-use crate::lanes::Lane;
+use crate::lanes::{Lane, each as by_lane};
 use crate::num::bits;
 use crate::program::Op;
 use crate::simd::{Handler, Level};
@@ -109,7 +109,7 @@ macro_rules! inserts {
                 let b = $word::load(regs, op.b);
                 let position = u32::load(regs, op.c);
                 let length = u32::load(regs, op.aux);
-                let result = std::array::from_fn(|lane| {
+                let result = by_lane(|lane| {
                     $insert(a[lane], b[lane], position[lane], length[lane])
                 });
                 $word::store(regs, op.d, cx.mask, &result);

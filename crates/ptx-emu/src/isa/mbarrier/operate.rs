@@ -1,7 +1,6 @@
 //! What the operations do.
 
-use crate::decode::NARROW_ADDRESS;
-use crate::exec::access::{Kind, Memory, Request, reach, reach_lane};
+use crate::exec::access::{Kind, Memory, Pointers, Request, reach, reach_lane};
 use crate::exec::clocks::{self, Clocks};
 use crate::exec::mbarrier::{Landing, MOST, Object, Problem};
 use crate::exec::{Cx, Flow};
@@ -19,7 +18,7 @@ pub(super) type Spot = (usize, u32);
 /// The object that each active lane names; lanes whose address is wrong have none.
 #[inline(never)]
 pub(super) fn spots<L: Level>(cx: &mut Cx<'_>, op: &Op, kind: Kind) -> [Option<Spot>; 32] {
-    cx.address_lanes(op.a, op.aux & NARROW_ADDRESS != 0, op.x);
+    cx.address_lanes(Pointers::of(op));
     let addresses = cx.worker.addresses;
     let first = addresses[cx.mask.trailing_zeros() as usize & 31];
     let request = Request {
@@ -31,7 +30,7 @@ pub(super) fn spots<L: Level>(cx: &mut Cx<'_>, op: &Op, kind: Kind) -> [Option<S
     };
     let mut spots = [None; 32];
     if lanes_of(cx.mask).all(|lane| addresses[lane] == first)
-        && let Some(reached) = reach::<L>(cx, op, request)
+        && let Some(reached) = reach::<L>(cx, op, &request)
         && let Memory::Shared(rank) = reached.memory
     {
         let offset = u32::try_from(reached.offset).expect("within shared memory");
@@ -41,12 +40,12 @@ pub(super) fn spots<L: Level>(cx: &mut Cx<'_>, op: &Op, kind: Kind) -> [Option<S
     }
     cx.worker.addresses = addresses;
     for lane in lanes_of(cx.mask) {
-        spots[lane] = spot(cx, op, request, lane);
+        spots[lane] = spot(cx, op, &request, lane);
     }
     spots
 }
 
-fn spot(cx: &mut Cx<'_>, op: &Op, request: Request, lane: usize) -> Option<Spot> {
+fn spot(cx: &mut Cx<'_>, op: &Op, request: &Request, lane: usize) -> Option<Spot> {
     let reached = reach_lane(cx, op, request, lane)?;
     let found = match reached.memory {
         Memory::Shared(rank) => {

@@ -1,6 +1,7 @@
 //! `ld.param` of a kernel.
 
-use super::{EXTENDED, SIGNED, extend, kept};
+use super::vector::Element as _;
+use super::{EXTENDED, SIGNED, kept};
 use crate::exec::access::{Kind, Place, Request, reach_lane};
 use crate::exec::{Cx, Flow};
 use crate::lanes::Lane;
@@ -32,16 +33,16 @@ impl Handler for LoadParam {
                     bytes: op.b,
                     mask: cx.mask,
                 };
-                reach_lane(cx, op, request, lane);
+                reach_lane(cx, op, &request, lane);
                 continue;
             }
             view.copy_to(place, &mut raw[..bytes]);
-            let value = u64::from_le_bytes(raw);
+            let [a, b, c, d, ..] = raw;
             let value = match bytes {
-                1 => extend::<1>(value, signed),
-                2 => extend::<2>(value, signed),
-                4 => extend::<4>(value, signed),
-                _ => value,
+                1 => a.double(signed),
+                2 => u16::from_ne_bytes([a, b]).double(signed),
+                4 => u32::from_ne_bytes([a, b, c, d]).double(signed),
+                _ => u64::from_le_bytes(raw),
             };
             if bytes == 8 || op.aux & EXTENDED != 0 {
                 u64::store(&mut cx.warp.regs, *slot, cx.mask, &[value; 32]);

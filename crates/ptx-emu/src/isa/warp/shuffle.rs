@@ -9,7 +9,7 @@ use crate::decode::form::{Form, LoadError};
 use crate::exec::collect::{Group, gather_groups};
 use crate::exec::{Cx, Flow};
 use crate::isa::warp::{pair, put_pred};
-use crate::lanes::{Lane, lanes_of, mask_of};
+use crate::lanes::{Lane, choose, each, lanes_of, mask_of};
 use crate::program::Op;
 use crate::report::ViolationKind;
 use crate::simd::{Handler, Level};
@@ -80,7 +80,7 @@ impl Sources {
     #[inline(always)]
     #[allow(clippy::cast_possible_truncation, reason = "lanes are below 32")]
     fn of(mode: u8, b: &[u32; 32], c: &[u32; 32]) -> Self {
-        let computed: [u32; 32] = std::array::from_fn(|lane| {
+        let computed: [u32; 32] = each(|lane| {
             let (lane, b, segment) = (lane as u32, b[lane] & 31, c[lane] >> 8 & 31);
             match mode {
                 UP => lane.wrapping_sub(b),
@@ -89,7 +89,7 @@ impl Sources {
                 _ => lane & segment | b & !segment,
             }
         });
-        let fits: [bool; 32] = std::array::from_fn(|lane| {
+        let fits: [bool; 32] = each(|lane| {
             let (clamp, segment) = (c[lane] & 31, c[lane] >> 8 & 31);
             let most = lane as u32 & segment | clamp & !segment;
             let at = computed[lane].cast_signed();
@@ -97,7 +97,7 @@ impl Sources {
             if mode == UP { at >= most } else { at <= most }
         });
         Self {
-            from: std::array::from_fn(|lane| {
+            from: each(|lane| {
                 if fits[lane] {
                     computed[lane]
                 } else {
@@ -229,7 +229,7 @@ impl<const N: usize> Permutation for Up<N> {
 impl Permutation for Any {
     #[inline(always)]
     fn apply(values: &[u32; 32], _: &Op, table: &[u32]) -> [u32; 32] {
-        std::array::from_fn(|lane| values[table[lane] as usize & 31])
+        each(|lane| values[table[lane] as usize & 31])
     }
 }
 
@@ -242,17 +242,16 @@ impl<P: Permutation> Handler for Constant<P> {
         let table = &cx.grid.program.list(op, 33)[1..];
         let fits = low(op.x);
         if cx.mask != u32::MAX {
-            let from = std::array::from_fn(|lane| table[lane]);
+            let from = each(|lane| table[lane]);
             return exchange(cx, op, &Sources { from, fits });
         }
         let own = u32::load(&cx.warp.regs, op.a);
         let moved = P::apply(&own, op, table);
-        let mut out = own;
-        for lane in 0..32 {
-            if fits >> lane & 1 != 0 {
-                out[lane] = moved[lane];
-            }
-        }
+        let out = if fits == u32::MAX {
+            moved
+        } else {
+            choose(fits, &moved, &own)
+        };
         u32::store(&mut cx.warp.regs, op.d, u32::MAX, &out);
         cx.warp.regs.preds[op.b as usize] = fits;
         Flow::Next
@@ -274,7 +273,7 @@ impl<const MODE: u8> Handler for General<MODE> {
             return exchange(cx, op, &sources);
         }
         let own = u32::load(&cx.warp.regs, op.a);
-        let out = std::array::from_fn(|lane| own[sources.from[lane] as usize & 31]);
+        let out = each(|lane| own[sources.from[lane] as usize & 31]);
         u32::store(&mut cx.warp.regs, op.d, u32::MAX, &out);
         cx.warp.regs.preds[op.b as usize] = sources.fits;
         Flow::Next

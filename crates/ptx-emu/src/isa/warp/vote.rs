@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use crate::exec::collect::{Group, gather_groups};
 use crate::exec::{Cx, Flow};
 use crate::isa::warp::put_pred;
-use crate::lanes::{Lane, lanes_of, mask_of};
+use crate::lanes::{Lane, each, lanes_of, mask_of};
 use crate::program::Op;
 use crate::simd::{Handler, Level};
 
@@ -71,7 +71,7 @@ impl<T: Lane + PartialEq> Handler for MatchAny<T> {
             let mut rest = lanes;
             while rest != 0 {
                 let first = values[rest.trailing_zeros() as usize & 31];
-                let same = mask_of(&values.map(|v| v == first)) & lanes;
+                let same = mask_of(&each(|lane| values[lane] == first)) & lanes;
                 u32::store(&mut cx.warp.regs, op.d, same, &[same; 32]);
                 rest &= !same;
             }
@@ -88,7 +88,7 @@ impl<T: Lane + PartialEq> Handler for MatchAll<T> {
         let values = T::load(&cx.warp.regs, op.a);
         groups(cx, op, |cx, Group { lanes, .. }| {
             let first = values[lanes.trailing_zeros() as usize & 31];
-            let same = lanes & !mask_of(&values.map(|v| v == first)) == 0;
+            let same = lanes & !mask_of(&each(|lane| values[lane] == first)) == 0;
             let mask = if same { lanes } else { 0 };
             u32::store(&mut cx.warp.regs, op.d, lanes, &[mask; 32]);
             put_pred(cx, op.b, lanes, mask);

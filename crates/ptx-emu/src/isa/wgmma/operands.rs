@@ -103,7 +103,7 @@ fn again<L: Level, F: Format>(cx: &mut Cx<'_>, op: &Op, a_bits: Option<u64>, b_b
 fn touch<L: Level>(
     cx: &mut Cx<'_>,
     op: &Op,
-    which: usize,
+    which: u8,
     kind: Kind,
     mut chunks: impl Iterator<Item = Chunk>,
 ) {
@@ -125,10 +125,10 @@ fn touch<L: Level>(
             mask,
         };
         cx.worker.addresses = addresses;
-        if reach::<L>(cx, op, request).is_none() {
+        if reach::<L>(cx, op, &request).is_none() {
             cx.worker.addresses = addresses;
             for lane in lanes_of(mask) {
-                reach_lane(cx, op, request, lane);
+                reach_lane(cx, op, &request, lane);
             }
         }
         if mask != u32::MAX {

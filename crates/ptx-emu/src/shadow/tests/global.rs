@@ -244,13 +244,13 @@ fn values_and_sectors() {
                 (start + lane * stride) % reach * u64::from(width)
             });
             let lanes = (0..32).filter(|lane| mask >> lane & 1 == 1);
-            let starts = lanes.map(|lane| base.wrapping_add_signed(i64::from(p.rel[lane])));
+            let starts = lanes.map(|lane| base.wrapping_add_signed(i64::from(p.steps.rel()[lane])));
             let touched: BTreeSet<u64> = starts.flat_map(|at| at..at + u64::from(width)).collect();
             let missing = touched.iter().copied().find(|byte| !filled.contains(byte));
             let answer = shadow.uninitialised(base, &p);
             assert_eq!(answer.map(|(byte, _)| byte), missing);
             if let Some((byte, lane)) = answer {
-                let at = base.wrapping_add_signed(i64::from(p.rel[lane as usize]));
+                let at = base.wrapping_add_signed(i64::from(p.steps.rel()[lane as usize]));
                 assert!(mask >> lane & 1 == 1 && (at..at + u64::from(width)).contains(&byte));
             }
             shadow.touch_read(base, &p);

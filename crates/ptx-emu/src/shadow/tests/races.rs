@@ -143,7 +143,7 @@ impl Run {
                 lane,
                 instruction: step,
                 kind,
-                from: base.wrapping_add_signed(i64::from(p.rel[lane as usize])),
+                from: base.wrapping_add_signed(i64::from(p.steps.rel()[lane as usize])),
                 bytes: u64::from(bytes),
             })
             .collect();
@@ -187,8 +187,8 @@ impl Run {
         }
         self.settled.extend(races.iter().map(|race| race.byte));
         if kind == Kind::Copy {
-            let low = base.wrapping_add_signed(i64::from(p.low));
-            let high = base.wrapping_add_signed(i64::from(p.high));
+            let low = base.wrapping_add_signed(i64::from(p.steps.low()));
+            let high = base.wrapping_add_signed(i64::from(p.steps.high()));
             self.copies.push((low, high - low));
         }
     }
