@@ -38,7 +38,7 @@ pub(crate) fn decode<'a>(
     form.flag("bulk");
     if form.flag("commit_group") {
         form.done()?;
-        let [] = d.operands(&form, instruction)?;
+        let [] = form.operands(instruction)?;
         let op = d.op::<Commit>();
         d.push(op);
         return Ok(());
@@ -47,9 +47,9 @@ pub(crate) fn decode<'a>(
         // that the source is read is all that a wait is for here
         form.flag("read");
         form.done()?;
-        let [groups] = d.operands(&form, instruction)?;
+        let [groups] = form.operands(instruction)?;
         let mut op = d.op::<Wait>();
-        op.x = d.number(&form, groups)?;
+        op.x = form.number(groups)?;
         if !(0..=i64::from(u32::MAX)).contains(&op.x) {
             return Err(form.operand(op.x.to_string(), "a number of groups"));
         }

@@ -59,7 +59,7 @@ fn barrier<'a>(
         op.aux |= ALIGNED;
     }
     form.done()?;
-    let [] = d.operands(&form, instruction)?;
+    let [] = form.operands(instruction)?;
     d.push(op);
     Ok(())
 }
@@ -134,7 +134,7 @@ fn map<'a>(
     if generic && ty == Type::U32 {
         return Err(form.unsupported("generic addresses have 64 bits"));
     }
-    let [to, from, rank] = d.operands(&form, instruction)?;
+    let [to, from, rank] = form.operands(instruction)?;
     // ranks that no cluster has lead outside of shared memory all the same
     let mut op = if ty == Type::U32 {
         lanes!(d, |a: u32, b: u32| -> u32 {
@@ -171,7 +171,7 @@ fn rank<'a>(
     if generic && ty == Type::U32 {
         return Err(form.unsupported("generic addresses have 64 bits"));
     }
-    let [to, from] = d.operands(&form, instruction)?;
+    let [to, from] = form.operands(instruction)?;
     let mut op = if ty == Type::U32 {
         lanes!(d, |a: u32, own: u32| -> u32 {
             match a >> window::RANK_SHIFT {
@@ -219,7 +219,7 @@ fn space<'a>(
         None => return Err(form.unsupported("it names no state space")),
     };
     form.done()?;
-    let [to, from] = d.operands(&form, instruction)?;
+    let [to, from] = form.operands(instruction)?;
     op.d = d.pred_dst(&form, to)?;
     op.a = d.src(&form, from, Type::U64)?;
     d.push(op);

@@ -64,7 +64,7 @@ pub(crate) fn decode<'a>(
         }
         Some(_) => {
             b64(&mut form)?;
-            let [count, state] = d.operands(&form, instruction)?;
+            let [count, state] = form.operands(instruction)?;
             let mut op = d.op::<PendingCount>();
             op.d = d.dst(&form, count, Type::B32)?;
             op.a = d.src(&form, state, Type::B64)?;
@@ -88,12 +88,11 @@ fn relaxed(form: &mut Form<'_>, meaning: &'static str) -> Result<u32, LoadError>
     let found = form.choice(&[meaning, "relaxed"]);
     let scope = form.choice(&["cta", "cluster"]);
     match (found, scope) {
-        (None, None) => Ok(0),
         (Some(_), None) | (None, Some(_)) => {
             Err(form.unsupported("it has a scope without a meaning, or the other way round"))
         }
-        (Some("relaxed"), _) => Ok(RELAXED),
-        (Some(_), _) => Ok(0),
+        (Some("relaxed"), Some(_)) => Ok(RELAXED),
+        (None, None) | (Some(_), Some(_)) => Ok(0),
     }
 }
 
@@ -126,7 +125,7 @@ fn init<'a>(
     let mut op = d.op::<Init>();
     op.aux = shared(&mut form)?;
     b64(&mut form)?;
-    let [at, count] = d.operands(&form, instruction)?;
+    let [at, count] = form.operands(instruction)?;
     let address = d.address(&form, at)?;
     target(&mut op, &form, address)?;
     op.b = d.src(&form, count, Type::U32)?;
@@ -142,7 +141,7 @@ fn inval<'a>(
     let mut op = d.op::<End>();
     op.aux = shared(&mut form)?;
     b64(&mut form)?;
-    let [at] = d.operands(&form, instruction)?;
+    let [at] = form.operands(instruction)?;
     let address = d.address(&form, at)?;
     target(&mut op, &form, address)?;
     d.push(op);
@@ -162,7 +161,7 @@ fn adjust<'a>(
         op.aux |= EXPECTS;
     }
     b64(&mut form)?;
-    let [at, count] = d.operands(&form, instruction)?;
+    let [at, count] = form.operands(instruction)?;
     let address = d.address(&form, at)?;
     target(&mut op, &form, address)?;
     op.b = d.src(&form, count, Type::U32)?;
@@ -267,7 +266,7 @@ pub(crate) fn copies<'a>(
     }
     op.aux |= shared(&mut form)?;
     b64(&mut form)?;
-    let [at] = d.operands(&form, instruction)?;
+    let [at] = form.operands(instruction)?;
     let address = d.address(&form, at)?;
     target(&mut op, &form, address)?;
     d.push(op);

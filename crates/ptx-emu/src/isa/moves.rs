@@ -33,7 +33,7 @@ fn mov<'a>(
     if ty != Type::Pred && !(plain(ty) && ty.bytes() > 1) {
         return Err(no_type(&form));
     }
-    let [to, from] = d.operands(&form, instruction)?;
+    let [to, from] = form.operands(instruction)?;
     match (to, from) {
         (Operand::Vector(_), _) | (_, Operand::Vector(_))
             if !matches!(ty, Type::B16 | Type::B32 | Type::B64) =>
@@ -234,7 +234,7 @@ fn address<'a>(
         "param" | "param::entry" => window::PARAM,
         _ => window::SHARED,
     };
-    let [result, from] = d.operands(&form, instruction)?;
+    let [result, from] = form.operands(instruction)?;
     let mut op = lanes!(d, |a: u64, b: u64| -> u64 { a.wrapping_add(b) });
     let (source, offset) = match d.local(from) {
         Some((frame, offset)) => (frame, offset),

@@ -54,9 +54,8 @@ pub(super) fn decode<'a>(
                 Some("global"),
             ],
         ) if !cache && (to == "shared::cluster" || !multicast) => {
-            let (to, map, mbarrier, rest) = match operands {
-                [to, map, mbarrier, rest @ ..] => (to, map, mbarrier, rest),
-                _ => return Err(count(&form, operands)),
+            let [to, map, mbarrier, rest @ ..] = operands else {
+                return Err(count(&form, operands));
             };
             let mut op = d.op::<Load>();
             let [map, first, second] = place(d, &form, map, dims)?;
@@ -105,7 +104,7 @@ fn place<'a>(
     let map = address(d, form, operand)?;
     let coordinates = match operand {
         Operand::Address { rest, .. } => match rest.as_slice() {
-            [coordinates] => d.elements(form, coordinates, dims)?,
+            [coordinates] => form.elements(coordinates, dims)?,
             _ => return Err(form.operand("an address alone", "a map and coordinates")),
         },
         _ => return Err(form.operand(format!("{operand:?}"), "a map and coordinates")),

@@ -36,7 +36,7 @@ pub(super) fn decode<'a>(
     if ty != Type::B32 {
         return Err(form.unsupported("it exchanges 32 bits"));
     }
-    let [result, value, b, c, members] = d.operands(&form, instruction)?;
+    let [result, value, b, c, members] = form.operands(instruction)?;
     let mut slots = vec![d.src(&form, members, ty)?];
     let mut op = if let (Operand::Int(b), Operand::Int(c), Operand::Int(members)) = (b, c, members)
         && low(*members) == u32::MAX
