@@ -4,13 +4,7 @@
 #![allow(
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,
-    clippy::decimal_bitwise_operands,
-    clippy::default_trait_access,
     clippy::float_cmp,
-    clippy::format_push_string,
-    clippy::items_after_statements,
-    clippy::match_same_arms,
-    clippy::struct_excessive_bools,
     reason = "programs are put together as text, and results compared bit by bit"
 )]
 

@@ -1,5 +1,6 @@
 //! One form of an atomic instruction, and what it does to a value.
 
+use std::fmt::Write;
 use std::rc::Rc;
 
 use crate::case::{Case, module};
@@ -53,23 +54,32 @@ impl Form {
         let register = format!("b{}", self.bits);
         let size = bytes * self.vector;
         let mut text = String::from(".reg .b32 %i<4>;\n.reg .b64 %x<8>;\n");
-        text += &format!(".shared .align 16 .b8 cells[{}];\n", 64 * size);
+        writeln!(text, ".shared .align 16 .b8 cells[{}];", 64 * size).unwrap();
         for name in ["a", "b", "c", "d"] {
-            text += &format!(".reg .{register} %{name}<8>;\n");
+            writeln!(text, ".reg .{register} %{name}<8>;").unwrap();
         }
         text += "mov.u32 %i0, %ctaid.x;\nmov.u32 %i1, %ntid.x;\nmov.u32 %i2, %tid.x;\n\
                  mad.lo.u32 %i3, %i0, %i1, %i2;\nld.param.u64 %x0, [p0];\n";
-        text += &format!("mad.wide.u32 %x1, %i3, {size}, %x0;\n");
+        writeln!(text, "mad.wide.u32 %x1, %i3, {size}, %x0;").unwrap();
         for (at, name) in ["a", "b", "c"].iter().enumerate() {
-            text += &format!("ld.param.u64 %x2, [p{}];\n", at + 1);
-            text += &format!("mad.wide.u32 %x3, %i3, {size}, %x2;\n");
+            writeln!(text, "ld.param.u64 %x2, [p{}];", at + 1).unwrap();
+            writeln!(text, "mad.wide.u32 %x3, %i3, {size}, %x2;").unwrap();
             for i in 0..self.vector {
-                text += &format!("ld.global.{register} %{name}{i}, [%x3+{}];\n", i * bytes);
+                writeln!(
+                    text,
+                    "ld.global.{register} %{name}{i}, [%x3+{}];",
+                    i * bytes
+                )
+                .unwrap();
             }
         }
         let memory = match space {
             Space::Shared | Space::GenericShared => {
-                text += &format!("mov.u64 %x4, cells;\nmad.wide.u32 %x4, %i2, {size}, %x4;\n");
+                writeln!(
+                    text,
+                    "mov.u64 %x4, cells;\nmad.wide.u32 %x4, %i2, {size}, %x4;"
+                )
+                .unwrap();
                 ".shared"
             }
             _ => {
@@ -78,7 +88,7 @@ impl Form {
             }
         };
         for i in 0..self.vector {
-            text += &format!("st{memory}.{register} [%x4+{}], %a{i};\n", i * bytes);
+            writeln!(text, "st{memory}.{register} [%x4+{}], %a{i};", i * bytes).unwrap();
         }
         text += match space {
             Space::GenericShared => "cvta.shared.u64 %x5, %x4;\n",
@@ -102,15 +112,17 @@ impl Form {
         } else {
             String::new()
         };
-        text += &format!("{opcode} {result}[%x5], {}{third};\n", list("b"));
-        text += &format!("add.s64 %x6, %x1, {};\n", threads * size);
+        writeln!(text, "{opcode} {result}[%x5], {}{third};", list("b")).unwrap();
+        writeln!(text, "add.s64 %x6, %x1, {};", threads * size).unwrap();
         for i in 0..self.vector {
-            text += &format!(
-                "ld{memory}.{register} %c{i}, [%x4+{at}];\nst.global.{register} [%x1+{at}], %c{i};\n",
+            writeln!(
+                text,
+                "ld{memory}.{register} %c{i}, [%x4+{at}];\nst.global.{register} [%x1+{at}], %c{i};",
                 at = i * bytes
-            );
+            )
+            .unwrap();
             let old = if root == "atom" { "d" } else { "a" };
-            text += &format!("st.global.{register} [%x6+{}], %{old}{i};\n", i * bytes);
+            writeln!(text, "st.global.{register} [%x6+{}], %{old}{i};", i * bytes).unwrap();
         }
         let column = |at: usize| {
             let cells = rows.iter().map(|row| row[at].to_le_bytes());

@@ -19,10 +19,6 @@ pub(super) fn integers() -> Vec<Form> {
             target: "sm_80",
         }
     };
-    #[allow(clippy::cast_possible_truncation, reason = "32-bit values")]
-    pub(super) fn signed(a: u64) -> i32 {
-        (a as u32).cast_signed()
-    }
     vec![
         form("and.b32", 32, |a, b, _| a & b),
         form("and.b64", 64, |a, b, _| a & b),
@@ -74,6 +70,10 @@ pub(super) fn integers() -> Vec<Form> {
             }
         }),
     ]
+}
+
+fn signed(a: u64) -> i32 {
+    (a as u32).cast_signed()
 }
 
 pub(super) fn u3_add(a: u64, b: u64, _: u64) -> u64 {
