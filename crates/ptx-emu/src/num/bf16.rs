@@ -9,7 +9,6 @@ use super::approx;
 use super::minmax;
 use super::narrow::{BF16, from_bf16, relu as relu_bits, to_bf16};
 use super::round::{odd, odd_double, two_sum};
-use super::single;
 
 /// The NaN that bf16 arithmetic returns.
 pub(crate) const NAN: u16 = 0x7fff;
@@ -116,10 +115,4 @@ pub(crate) fn ex2_ftz(h: u16) -> u16 {
 #[inline(always)]
 pub(crate) fn tanh(h: u16) -> u16 {
     near(approx::tanh(from_bf16(h)))
-}
-
-/// Mixed-precision `fma.rnd.f32.bf16`: halves times halves plus f32.
-#[inline(always)]
-pub(crate) fn fma_mixed(a: u16, b: u16, c: f32, mode: Round) -> f32 {
-    single::fma(from_bf16(a), from_bf16(b), c, mode)
 }

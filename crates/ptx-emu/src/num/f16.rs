@@ -9,7 +9,6 @@ use super::approx;
 use super::minmax;
 use super::narrow::{F16, from_f16, relu as relu_bits, to_f16};
 use super::round::{odd_single, two_sum_single};
-use super::single;
 
 /// The NaN that f16 arithmetic returns.
 pub(crate) const NAN: u16 = 0x7fff;
@@ -124,10 +123,4 @@ pub(crate) fn ex2(h: u16) -> u16 {
 #[inline(always)]
 pub(crate) fn tanh(h: u16) -> u16 {
     near(approx::tanh(from_f16(h)))
-}
-
-/// Mixed-precision `fma.rnd.f32.f16`: halves times halves plus f32.
-#[inline(always)]
-pub(crate) fn fma_mixed(a: u16, b: u16, c: f32, mode: Round) -> f32 {
-    single::fma(from_f16(a), from_f16(b), c, mode)
 }

@@ -1,7 +1,6 @@
 //! Conversion of f32 to narrower floating-point formats and back, by bit operations.
 
 use super::Round;
-use super::round::odd;
 use super::single::NAN;
 
 /// A floating-point format of at most 32 bits with a sign, whose value widens exactly to f32.
@@ -195,18 +194,6 @@ pub(crate) fn to_tf32_away(x: f32, finite: bool) -> u32 {
     } else {
         signed
     }
-}
-
-/// `cvt.frnd.f16.f64`, rounded once.
-#[inline(always)]
-pub(crate) fn double_to_f16(x: f64, mode: Round) -> u16 {
-    to_f16(odd(x), mode, false)
-}
-
-/// `cvt.frnd.bf16.f64`, rounded once.
-#[inline(always)]
-pub(crate) fn double_to_bf16(x: f64, mode: Round) -> u16 {
-    to_bf16(odd(x), mode, false)
 }
 
 /// `cvt.f32.f16`: exact; a NaN becomes the canonical one.
