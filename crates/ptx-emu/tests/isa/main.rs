@@ -34,7 +34,6 @@ mod mbarrier;
 mod memory;
 mod moves;
 mod refused;
-mod rounding;
 mod select;
 mod single;
 mod special;
