@@ -31,6 +31,7 @@ pub(crate) mod convert;
 pub(crate) mod double;
 pub(crate) mod f16;
 pub(crate) mod fp8;
+mod halves;
 pub(crate) mod integer;
 pub(crate) mod minmax;
 pub(crate) mod narrow;

@@ -18,6 +18,13 @@ pub(crate) struct Format {
     sign: u32,
 }
 
+impl Format {
+    /// Infinity, in a format of 16 bits.
+    pub(super) const fn infinity(self) -> u16 {
+        self.limit as u16
+    }
+}
+
 /// f16: 5 exponent bits, 10 of mantissa.
 pub(crate) const F16: Format = Format {
     mantissa: 10,
