@@ -128,12 +128,7 @@ fn map<'a>(
     mut form: Form<'a>,
     instruction: &Instruction<'a>,
 ) -> Result<(), LoadError> {
-    let generic = !form.flag("shared::cluster");
     let ty = address_type(&mut form)?;
-    form.done()?;
-    if generic && ty == Type::U32 {
-        return Err(form.unsupported("generic addresses have 64 bits"));
-    }
     let [to, from, rank] = form.operands(instruction)?;
     // ranks that no cluster has lead outside of shared memory all the same
     let mut op = if ty == Type::U32 {
@@ -152,9 +147,14 @@ fn map<'a>(
     Ok(())
 }
 
+/// `{.shared::cluster}.type`, the rest of the form.
 fn address_type(form: &mut Form<'_>) -> Result<Type, LoadError> {
-    match form.ty()? {
-        ty @ (Type::U32 | Type::U64) => Ok(ty),
+    let generic = !form.flag("shared::cluster");
+    let ty = form.ty()?;
+    form.done()?;
+    match ty {
+        Type::U32 if generic => Err(form.unsupported("generic addresses have 64 bits")),
+        Type::U32 | Type::U64 => Ok(ty),
         _ => Err(form.unsupported("addresses have the types `.u32` and `.u64`")),
     }
 }
@@ -165,12 +165,7 @@ fn rank<'a>(
     mut form: Form<'a>,
     instruction: &Instruction<'a>,
 ) -> Result<(), LoadError> {
-    let generic = !form.flag("shared::cluster");
     let ty = address_type(&mut form)?;
-    form.done()?;
-    if generic && ty == Type::U32 {
-        return Err(form.unsupported("generic addresses have 64 bits"));
-    }
     let [to, from] = form.operands(instruction)?;
     let mut op = if ty == Type::U32 {
         lanes!(d, |a: u32, own: u32| -> u32 {

@@ -3,9 +3,9 @@
 mod operate;
 mod wait;
 
-use crate::ast::{Instruction, Type};
+use crate::ast::{Instruction, Operand, Type};
 use crate::decode::form::{Form, LoadError};
-use crate::decode::{Address, Decoder, NARROW_ADDRESS};
+use crate::decode::{Decoder, NARROW_ADDRESS};
 use crate::exec::access::Place;
 use crate::isa::memory::place;
 use crate::program::Op;
@@ -104,8 +104,14 @@ fn shared(form: &mut Form<'_>) -> Result<u32, LoadError> {
     }
 }
 
-/// Puts an address into `a`, `x` and `aux`.
-fn target(op: &mut Op, form: &Form<'_>, address: Address) -> Result<(), LoadError> {
+/// Puts the address of an object into `a`, `x` and `aux`.
+fn target<'a>(
+    d: &mut Decoder<'_, 'a>,
+    op: &mut Op,
+    form: &Form<'a>,
+    operand: &Operand<'a>,
+) -> Result<(), LoadError> {
+    let address = d.address(form, operand)?;
     if address.param {
         return Err(form.operand("a parameter", "an address in shared memory"));
     }
@@ -126,8 +132,7 @@ fn init<'a>(
     op.aux = shared(&mut form)?;
     b64(&mut form)?;
     let [at, count] = form.operands(instruction)?;
-    let address = d.address(&form, at)?;
-    target(&mut op, &form, address)?;
+    target(d, &mut op, &form, at)?;
     op.b = d.src(&form, count, Type::U32)?;
     d.push(op);
     Ok(())
@@ -142,8 +147,7 @@ fn inval<'a>(
     op.aux = shared(&mut form)?;
     b64(&mut form)?;
     let [at] = form.operands(instruction)?;
-    let address = d.address(&form, at)?;
-    target(&mut op, &form, address)?;
+    target(d, &mut op, &form, at)?;
     d.push(op);
     Ok(())
 }
@@ -162,8 +166,7 @@ fn adjust<'a>(
     }
     b64(&mut form)?;
     let [at, count] = form.operands(instruction)?;
-    let address = d.address(&form, at)?;
-    target(&mut op, &form, address)?;
+    target(d, &mut op, &form, at)?;
     op.b = d.src(&form, count, Type::U32)?;
     d.push(op);
     Ok(())
@@ -197,8 +200,7 @@ fn arrive<'a>(
     if sunk {
         op.d = 0;
     }
-    let address = d.address(&form, &operands[0])?;
-    target(&mut op, &form, address)?;
+    target(d, &mut op, &form, &operands[0])?;
     if let Some(count) = count {
         op.b = d.src(&form, count, Type::U32)?;
         op.aux |= COUNTED;
@@ -238,8 +240,7 @@ fn waiting<'a>(
         }
     };
     op.d = d.pred_dst(&form, result)?;
-    let address = d.address(&form, at)?;
-    target(&mut op, &form, address)?;
+    target(d, &mut op, &form, at)?;
     op.b = if parity {
         op.aux |= PARITY;
         d.src(&form, state, Type::U32)?
@@ -267,8 +268,7 @@ pub(crate) fn copies<'a>(
     op.aux |= shared(&mut form)?;
     b64(&mut form)?;
     let [at] = form.operands(instruction)?;
-    let address = d.address(&form, at)?;
-    target(&mut op, &form, address)?;
+    target(d, &mut op, &form, at)?;
     d.push(op);
     Ok(())
 }
