@@ -162,7 +162,6 @@ struct Unpack;
 
 impl Handler for Unpack {
     #[inline(always)]
-    #[allow(clippy::cast_possible_truncation, reason = "a part of the value")]
     fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
         let program = cx.grid.program;
         let value: [u64; 32] = if op.aux == 1 {
@@ -183,7 +182,6 @@ struct Pack;
 
 impl Handler for Pack {
     #[inline(always)]
-    #[allow(clippy::cast_possible_truncation, reason = "32 bits were asked for")]
     fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
         let program = cx.grid.program;
         let mut value = [0_u64; 32];
