@@ -6,18 +6,6 @@
     reason = "lanes, offsets and registers change width on every other line; what comes from outside \
               is checked where it comes in, and indices are checked where they are used"
 )]
-#![allow(
-    clippy::format_push_string,
-    clippy::manual_let_else,
-    clippy::match_same_arms,
-    clippy::needless_pass_by_value,
-    clippy::struct_excessive_bools,
-    clippy::struct_field_names,
-    clippy::unnecessary_wraps,
-    clippy::unused_self,
-    reason = "taste"
-)]
-
 pub mod ast;
 
 mod access;

@@ -88,9 +88,8 @@ impl Run {
         #[cfg(target_arch = "x86_64")]
         match level.min(Simd::detect()) {
             Simd::Scalar => {}
-            Simd::Avx2 => return Self(avx2::<H>),
             Simd::Avx512 if H::WIDE => return Self(avx512::<H>),
-            Simd::Avx512 => return Self(avx2::<H>),
+            Simd::Avx512 | Simd::Avx2 => return Self(avx2::<H>),
         }
         let _ = level;
         Self(scalar::<H>)

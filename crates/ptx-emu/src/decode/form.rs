@@ -1,6 +1,6 @@
 //! An opcode taken apart, and the errors of decoding.
 
-use crate::ast::{Instruction, Position, Type};
+use crate::ast::{Instruction, Operand, Position, Type};
 use crate::parser::ParseError;
 
 /// Why a text cannot be loaded.
@@ -132,6 +132,47 @@ impl<'a> Form<'a> {
         match self.rest.first() {
             None => Ok(()),
             Some(part) => Err(self.unsupported(&format!("unknown modifier `.{part}`"))),
+        }
+    }
+
+    /// Exactly `N` operands.
+    pub(crate) fn operands<'o, const N: usize>(
+        &self,
+        instruction: &'o Instruction<'a>,
+    ) -> Result<&'o [Operand<'a>; N], LoadError> {
+        instruction.operands.as_slice().try_into().map_err(|_| {
+            self.operand(
+                format!("{} operands", instruction.operands.len()),
+                &format!("{N}"),
+            )
+        })
+    }
+
+    /// Elements of a vector operand, or the operand itself as the only one.
+    pub(crate) fn elements<'o>(
+        &self,
+        operand: &'o Operand<'a>,
+        count: usize,
+    ) -> Result<&'o [Operand<'a>], LoadError> {
+        let elements = match operand {
+            Operand::Vector(elements) => elements.as_slice(),
+            single => std::slice::from_ref(single),
+        };
+        if elements.len() == count {
+            Ok(elements)
+        } else {
+            Err(self.operand(
+                format!("{} elements", elements.len()),
+                &format!("a vector of {count}"),
+            ))
+        }
+    }
+
+    /// An integer that must be known when the module is loaded.
+    pub(crate) fn number(&self, operand: &Operand<'a>) -> Result<i64, LoadError> {
+        match operand {
+            Operand::Int(value) => Ok(*value),
+            other => Err(self.operand(format!("{other:?}"), "an integer constant")),
         }
     }
 

@@ -128,7 +128,7 @@ impl<'m, 'a> Decoder<'m, 'a> {
         self.source = None;
         // falling off the end returns
         crate::isa::control::end(self);
-        self.arrange(start)?;
+        self.arrange(start);
         let (slots, preds) = (self.program.slots, self.program.preds);
         let this = self.function();
         this.slots.1 = slots - this.slots.0;
@@ -305,7 +305,7 @@ impl<'m, 'a> Decoder<'m, 'a> {
     }
 
     /// Puts the ops from `start` on into the order of [`layout`] and resolves labels.
-    fn arrange(&mut self, start: usize) -> Result<(), LoadError> {
+    fn arrange(&mut self, start: usize) {
         let ops: Vec<Op> = self.program.ops.drain(start..).collect();
         let target = |label: u32, labels: &[Option<u32>]| {
             let at = labels.get(label as usize).copied().flatten();
@@ -390,7 +390,6 @@ impl<'m, 'a> Decoder<'m, 'a> {
         self.program.ops.extend(arranged);
         let first = place[0];
         self.function().start = first;
-        Ok(())
     }
 }
 

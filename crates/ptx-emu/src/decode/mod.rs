@@ -5,6 +5,7 @@ mod function;
 pub(crate) mod layout;
 pub(crate) mod module;
 pub(crate) mod operand;
+mod show;
 mod special;
 mod unset;
 
@@ -257,7 +258,7 @@ impl<'m, 'a> Decoder<'m, 'a> {
         self.statement = u32::try_from(self.program.statements.len()).unwrap_or(u32::MAX);
         self.program.statements.push(Statement {
             line: instruction.position.line,
-            text: operand::show(instruction),
+            text: show::Shown(instruction).to_string(),
             source: self.source.clone(),
         });
         crate::isa::decode(self, instruction)

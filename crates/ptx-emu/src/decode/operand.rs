@@ -1,6 +1,6 @@
 //! Operands: registers, constants, addresses.
 
-use crate::ast::{Instruction, Operand, Position, Type};
+use crate::ast::{Operand, Position, Type};
 use crate::decode::form::{Form, LoadError};
 use crate::decode::module::{FUNCTION_WINDOW, bits, unknown};
 use crate::decode::{Address, Decoder, Symbol, UNGUARDED, special};
@@ -166,14 +166,6 @@ impl<'a> Decoder<'_, 'a> {
         }
     }
 
-    /// An integer that must be known when the module is loaded.
-    pub(crate) fn number(&self, form: &Form<'a>, operand: &Operand<'a>) -> Result<i64, LoadError> {
-        match operand {
-            Operand::Int(value) => Ok(*value),
-            other => Err(form.operand(format!("{other:?}"), "an integer constant")),
-        }
-    }
-
     /// The operand as a frame of local memory: offset of a local variable, if it is one.
     pub(crate) fn local(&mut self, operand: &Operand<'a>) -> Option<(u32, i64)> {
         let (name, offset) = match operand {
@@ -278,41 +270,6 @@ impl<'a> Decoder<'_, 'a> {
             _ => return Err(form.operand(format!("`[{name}]`"), "a register or variable")),
         })
     }
-
-    /// Elements of a vector operand, or the operand itself as the only one.
-    pub(crate) fn elements<'o>(
-        &self,
-        form: &Form<'a>,
-        operand: &'o Operand<'a>,
-        count: usize,
-    ) -> Result<&'o [Operand<'a>], LoadError> {
-        let elements = match operand {
-            Operand::Vector(elements) => elements.as_slice(),
-            single => std::slice::from_ref(single),
-        };
-        if elements.len() == count {
-            Ok(elements)
-        } else {
-            Err(form.operand(
-                format!("{} elements", elements.len()),
-                &format!("a vector of {count}"),
-            ))
-        }
-    }
-
-    /// Exactly `N` operands.
-    pub(crate) fn operands<'o, const N: usize>(
-        &self,
-        form: &Form<'a>,
-        instruction: &'o Instruction<'a>,
-    ) -> Result<&'o [Operand<'a>; N], LoadError> {
-        instruction.operands.as_slice().try_into().map_err(|_| {
-            form.operand(
-                format!("{} operands", instruction.operands.len()),
-                &format!("{N}"),
-            )
-        })
-    }
 }
 
 /// Whether a value takes two slots.
@@ -328,67 +285,4 @@ fn fits(form: &Form<'_>, name: &str, has: Type, wants: Type) -> Result<(), LoadE
         format!("`{name}` of {} bits", has.bytes() * 8),
         &format!("a register of {} bits", wants.bytes() * 8),
     ))
-}
-
-/// An instruction as text, for reports.
-pub(crate) fn show(instruction: &Instruction<'_>) -> String {
-    let mut text = match instruction.guard {
-        Some((name, true)) => format!("@!{name} "),
-        Some((name, false)) => format!("@{name} "),
-        None => String::new(),
-    };
-    text.push_str(instruction.opcode);
-    for (at, operand) in instruction.operands.iter().enumerate() {
-        text.push_str(if at == 0 { " " } else { ", " });
-        show_operand(operand, &mut text);
-    }
-    text
-}
-
-fn show_operand(operand: &Operand<'_>, text: &mut String) {
-    let list = |items: &[Operand<'_>], text: &mut String| {
-        for (at, item) in items.iter().enumerate() {
-            if at > 0 {
-                text.push_str(", ");
-            }
-            show_operand(item, text);
-        }
-    };
-    match operand {
-        Operand::Name(name) => text.push_str(name),
-        Operand::Int(value) => text.push_str(&value.to_string()),
-        Operand::F32(bits) => text.push_str(&format!("0f{bits:08X}")),
-        Operand::F64(bits) => text.push_str(&format!("0d{bits:016X}")),
-        Operand::Not(name) => text.push_str(&format!("!{name}")),
-        Operand::Negative(name) => text.push_str(&format!("-{name}")),
-        Operand::Sink => text.push('_'),
-        Operand::Offset(name, offset) => text.push_str(&format!("{name}{offset:+}")),
-        Operand::Address { base, offset, rest } => {
-            text.push('[');
-            text.push_str(base.unwrap_or(""));
-            if *offset != 0 || base.is_none() {
-                text.push_str(&format!("{offset:+}"));
-            }
-            for item in rest {
-                text.push_str(", ");
-                show_operand(item, text);
-            }
-            text.push(']');
-        }
-        Operand::Vector(items) => {
-            text.push('{');
-            list(items, text);
-            text.push('}');
-        }
-        Operand::Pair(first, second) => {
-            show_operand(first, text);
-            text.push('|');
-            show_operand(second, text);
-        }
-        Operand::List(items) => {
-            text.push('(');
-            list(items, text);
-            text.push(')');
-        }
-    }
 }

@@ -5,6 +5,10 @@ use std::ops::Range;
 /// What a launch looks for and counts. Accesses outside of memory, misaligned ones and deadlocks
 /// are always found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "checks that are switched on and off one by one, by name"
+)]
 pub struct Checks {
     /// Reads of memory that nothing wrote.
     pub initialised: bool,

@@ -148,7 +148,6 @@ impl Cx<'_> {
 }
 
 /// Coordinates of the `linear`-th element of a box, x fastest.
-#[allow(clippy::cast_possible_truncation, reason = "below the box's sides")]
 pub(crate) fn coordinates(linear: u64, sides: [u32; 3]) -> [u32; 3] {
     let [x, y, _] = sides.map(u64::from);
     [

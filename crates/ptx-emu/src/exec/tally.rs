@@ -29,6 +29,10 @@ pub(crate) struct OpTally {
 
 /// Memory requests of one instruction to one memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(
+    clippy::struct_field_names,
+    reason = "its field is named as in the counters of the report that it is added to"
+)]
 pub(crate) struct Requests {
     pub requests: u64,
     /// Bytes of all active lanes.

@@ -28,7 +28,7 @@ pub(crate) fn decode<'a>(
     if form.flag("warp") {
         form.flag("sync");
         form.done()?;
-        let [members] = d.operands(&form, instruction)?;
+        let [members] = form.operands(instruction)?;
         let mut op = d.op::<WarpSync>();
         op.a = d.src(&form, members, Type::B32)?;
         op.traffic = Traffic::WarpBarrier;

@@ -14,12 +14,12 @@ use crate::exec::Flow;
 use crate::exec::access::Kind;
 use crate::exec::{Cx, access::Place};
 use crate::isa::memory::without_policy;
-use crate::lanes::{Lane, lanes_of};
+use crate::lanes::Lane;
 use crate::memory::window;
 use crate::program::{Op, Traffic};
 use crate::report::{Space, ViolationKind};
 use crate::simd::{Handler, Level};
-use units::{Arrival, Unit, address, deliver, get, put, source, target};
+use units::{Arrival, Unit, address, deliver, get, lane_by_lane, put, source, target};
 
 /// `Op::aux`: to the blocks of a mask.
 const MULTICAST: u32 = 1;
@@ -38,7 +38,7 @@ pub(crate) fn decode<'a>(
     form.flag("bulk");
     if form.flag("commit_group") {
         form.done()?;
-        let [] = d.operands(&form, instruction)?;
+        let [] = form.operands(instruction)?;
         let op = d.op::<Commit>();
         d.push(op);
         return Ok(());
@@ -47,9 +47,9 @@ pub(crate) fn decode<'a>(
         // that the source is read is all that a wait is for here
         form.flag("read");
         form.done()?;
-        let [groups] = d.operands(&form, instruction)?;
+        let [groups] = form.operands(instruction)?;
         let mut op = d.op::<Wait>();
-        op.x = d.number(&form, groups)?;
+        op.x = form.number(groups)?;
         if !(0..=i64::from(u32::MAX)).contains(&op.x) {
             return Err(form.operand(op.x.to_string(), "a number of groups"));
         }
@@ -188,15 +188,7 @@ fn size(cx: &mut Cx<'_>, op: &Op, slot: u32, lane: usize, start: u64) -> Option<
 /// `cp.async.bulk` into shared memory.
 struct Load;
 
-impl Handler for Load {
-    #[inline(always)]
-    fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
-        for lane in lanes_of(cx.mask) {
-            load_lane(cx, op, lane);
-        }
-        Flow::Next
-    }
-}
+lane_by_lane!(Load, load_lane);
 
 #[inline(never)]
 fn load_lane(cx: &mut Cx<'_>, op: &Op, lane: usize) {
@@ -224,15 +216,7 @@ fn load_lane(cx: &mut Cx<'_>, op: &Op, lane: usize) {
 /// `cp.async.bulk.global.shared::cta`
 struct Store;
 
-impl Handler for Store {
-    #[inline(always)]
-    fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
-        for lane in lanes_of(cx.mask) {
-            store_lane(cx, op, lane);
-        }
-        Flow::Next
-    }
-}
+lane_by_lane!(Store, store_lane);
 
 #[inline(never)]
 fn store_lane(cx: &mut Cx<'_>, op: &Op, lane: usize) {
@@ -274,20 +258,17 @@ impl Handler for Wait {
 /// `cp.async.bulk.prefetch`: changes nothing, but must name memory.
 struct Prefetch;
 
-impl Handler for Prefetch {
-    #[inline(always)]
-    fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
-        for lane in lanes_of(cx.mask) {
-            let list = cx.grid.program.list(op, 8);
-            let from = units::at(cx, &list[..4], lane);
-            if let Some(size) = size(cx, op, list[4], lane, from) {
-                let range = Unit {
-                    kind: Kind::Read,
-                    ..source(lane, Place::Global, from, size)
-                };
-                crate::exec::access::range::find(cx, op, range, 16);
-            }
-        }
-        Flow::Next
+lane_by_lane!(Prefetch, prefetch_lane);
+
+#[inline(never)]
+fn prefetch_lane(cx: &mut Cx<'_>, op: &Op, lane: usize) {
+    let list = cx.grid.program.list(op, 8);
+    let from = units::at(cx, &list[..4], lane);
+    if let Some(size) = size(cx, op, list[4], lane, from) {
+        let range = Unit {
+            kind: Kind::Read,
+            ..source(lane, Place::Global, from, size)
+        };
+        crate::exec::access::range::find(cx, op, range, 16);
     }
 }

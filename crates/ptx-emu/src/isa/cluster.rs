@@ -59,7 +59,7 @@ fn barrier<'a>(
         op.aux |= ALIGNED;
     }
     form.done()?;
-    let [] = d.operands(&form, instruction)?;
+    let [] = form.operands(instruction)?;
     d.push(op);
     Ok(())
 }
@@ -128,13 +128,8 @@ fn map<'a>(
     mut form: Form<'a>,
     instruction: &Instruction<'a>,
 ) -> Result<(), LoadError> {
-    let generic = !form.flag("shared::cluster");
     let ty = address_type(&mut form)?;
-    form.done()?;
-    if generic && ty == Type::U32 {
-        return Err(form.unsupported("generic addresses have 64 bits"));
-    }
-    let [to, from, rank] = d.operands(&form, instruction)?;
+    let [to, from, rank] = form.operands(instruction)?;
     // ranks that no cluster has lead outside of shared memory all the same
     let mut op = if ty == Type::U32 {
         lanes!(d, |a: u32, b: u32| -> u32 {
@@ -152,9 +147,14 @@ fn map<'a>(
     Ok(())
 }
 
+/// `{.shared::cluster}.type`, the rest of the form.
 fn address_type(form: &mut Form<'_>) -> Result<Type, LoadError> {
-    match form.ty()? {
-        ty @ (Type::U32 | Type::U64) => Ok(ty),
+    let generic = !form.flag("shared::cluster");
+    let ty = form.ty()?;
+    form.done()?;
+    match ty {
+        Type::U32 if generic => Err(form.unsupported("generic addresses have 64 bits")),
+        Type::U32 | Type::U64 => Ok(ty),
         _ => Err(form.unsupported("addresses have the types `.u32` and `.u64`")),
     }
 }
@@ -165,13 +165,8 @@ fn rank<'a>(
     mut form: Form<'a>,
     instruction: &Instruction<'a>,
 ) -> Result<(), LoadError> {
-    let generic = !form.flag("shared::cluster");
     let ty = address_type(&mut form)?;
-    form.done()?;
-    if generic && ty == Type::U32 {
-        return Err(form.unsupported("generic addresses have 64 bits"));
-    }
-    let [to, from] = d.operands(&form, instruction)?;
+    let [to, from] = form.operands(instruction)?;
     let mut op = if ty == Type::U32 {
         lanes!(d, |a: u32, own: u32| -> u32 {
             match a >> window::RANK_SHIFT {
@@ -219,7 +214,7 @@ fn space<'a>(
         None => return Err(form.unsupported("it names no state space")),
     };
     form.done()?;
-    let [to, from] = d.operands(&form, instruction)?;
+    let [to, from] = form.operands(instruction)?;
     op.d = d.pred_dst(&form, to)?;
     op.a = d.src(&form, from, Type::U64)?;
     d.push(op);

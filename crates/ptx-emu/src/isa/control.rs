@@ -100,7 +100,7 @@ pub(crate) fn decode<'a>(
     match form.name {
         "bra" => {
             form.done()?;
-            let [target] = d.operands(&form, instruction)?;
+            let [target] = form.operands(instruction)?;
             let mut op = d.op::<Branch>();
             op.aux = label(d, &form, target)?;
             op.x = BRANCH;
@@ -112,7 +112,7 @@ pub(crate) fn decode<'a>(
                 return Err(form.unsupported("only `brx.idx` is known"));
             }
             form.done()?;
-            let [index, list] = d.operands(&form, instruction)?;
+            let [index, list] = form.operands(instruction)?;
             let mut op = d.op::<TableBranch>();
             op.a = d.src(&form, index, Type::U32)?;
             op.c = match list {
@@ -151,7 +151,7 @@ pub(crate) fn decode<'a>(
             let op = d.op::<Sleep>();
             d.push(op);
         }
-        _ => call::call(d, form, instruction)?,
+        _ => call::call(d, &form, instruction)?,
     }
     Ok(())
 }

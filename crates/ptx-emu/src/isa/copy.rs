@@ -27,16 +27,16 @@ pub(crate) fn decode<'a>(
     }
     if form.flag("commit_group") {
         form.done()?;
-        let [] = d.operands(&form, instruction)?;
+        let [] = form.operands(instruction)?;
         let op = d.op::<Commit>();
         d.push(op);
         return Ok(());
     }
     if form.flag("wait_group") {
         form.done()?;
-        let [groups] = d.operands(&form, instruction)?;
+        let [groups] = form.operands(instruction)?;
         let mut op = d.op::<Wait>();
-        op.x = d.number(&form, groups)?;
+        op.x = form.number(groups)?;
         if !(0..=i64::from(u32::MAX)).contains(&op.x) {
             return Err(form.operand(op.x.to_string(), "a number of groups"));
         }
@@ -45,7 +45,7 @@ pub(crate) fn decode<'a>(
     }
     if form.flag("wait_all") {
         form.done()?;
-        let [] = d.operands(&form, instruction)?;
+        let [] = form.operands(instruction)?;
         let mut op = d.op::<Wait>();
         op.x = -1;
         d.push(op);
@@ -69,7 +69,7 @@ pub(crate) fn decode<'a>(
     let [to, from, bytes, rest @ ..] = instruction.operands.as_slice() else {
         return Err(form.operand("too few operands", "two addresses and a size"));
     };
-    let bytes = d.number(&form, bytes)?;
+    let bytes = form.number(bytes)?;
     let mut op = match bytes {
         4 if !past_l1 => d.op::<Copy<4>>(),
         8 if !past_l1 => d.op::<Copy<8>>(),

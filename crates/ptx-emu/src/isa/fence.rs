@@ -50,7 +50,7 @@ pub(crate) fn decode<'a>(
     };
     let scope = scope.ok_or_else(|| form.unsupported("it names no scope"))?;
     form.done()?;
-    let [] = d.operands(&form, instruction)?;
+    let [] = form.operands(instruction)?;
     let op = match scope {
         _ if !releases => d.op::<Nothing>(),
         "cta" => d.op::<Fence<BLOCK>>(),
@@ -67,7 +67,7 @@ fn nothing<'a>(
     instruction: &Instruction<'a>,
 ) -> Result<(), LoadError> {
     form.done()?;
-    let [] = d.operands(form, instruction)?;
+    let [] = form.operands(instruction)?;
     let op = d.op::<Nothing>();
     d.push(op);
     Ok(())
@@ -90,7 +90,7 @@ fn proxy<'a>(
             let space = form.choice(&["global", "shared::cta", "shared::cluster"]);
             if space != Some("global") {
                 form.done()?;
-                let [] = d.operands(&form, instruction)?;
+                let [] = form.operands(instruction)?;
                 let op = d.op::<Proxy>();
                 d.push(op);
                 return Ok(());
@@ -113,7 +113,7 @@ fn proxy<'a>(
             }
             if direction == Some("acquire") {
                 form.done()?;
-                let [at, size] = d.operands(&form, instruction)?;
+                let [at, size] = form.operands(instruction)?;
                 d.address(&form, at)?;
                 d.src(&form, size, Type::B32)?;
                 let op = d.op::<Nothing>();

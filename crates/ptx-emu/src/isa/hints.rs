@@ -63,7 +63,7 @@ fn prefetch<'a>(
         required(&mut form, &["L1", "L2"])?;
     }
     form.done()?;
-    let [at] = d.operands(&form, instruction)?;
+    let [at] = form.operands(instruction)?;
     d.address(&form, at)?;
     push_nothing(d);
     Ok(())
@@ -77,9 +77,9 @@ fn priority<'a>(
     form.flag("global");
     required(&mut form, &["L2::evict_normal"])?;
     form.done()?;
-    let [at, size] = d.operands(&form, instruction)?;
+    let [at, size] = form.operands(instruction)?;
     d.address(&form, at)?;
-    match d.number(&form, size)? {
+    match form.number(size)? {
         128 => push_nothing(d),
         other => return Err(form.operand(format!("a size of {other}"), "128")),
     }
@@ -93,7 +93,7 @@ fn dependents<'a>(
 ) -> Result<(), LoadError> {
     required(&mut form, &["launch_dependents", "wait"])?;
     form.done()?;
-    let [] = d.operands(&form, instruction)?;
+    let [] = form.operands(instruction)?;
     push_nothing(d);
     Ok(())
 }
@@ -105,8 +105,8 @@ fn event<'a>(
 ) -> Result<(), LoadError> {
     form.flag("mask");
     form.done()?;
-    let [index] = d.operands(&form, instruction)?;
-    d.number(&form, index)?;
+    let [index] = form.operands(instruction)?;
+    form.number(index)?;
     push_nothing(d);
     Ok(())
 }

@@ -63,10 +63,10 @@ fn predicates<'a>(
     instruction: &Instruction<'a>,
 ) -> Result<(), LoadError> {
     let (mut op, result, a, b) = if form.name == "not" {
-        let [result, a] = d.operands(form, instruction)?;
+        let [result, a] = form.operands(instruction)?;
         (d.op::<PredNot>(), result, a, None)
     } else {
-        let [result, a, b] = d.operands(form, instruction)?;
+        let [result, a, b] = form.operands(instruction)?;
         let op = match form.name {
             "and" => d.op::<PredAnd>(),
             "or" => d.op::<PredOr>(),
@@ -123,11 +123,11 @@ fn three_inputs<'a>(
     }
     let (mut op, result, [a, b, c, table]) = match combine {
         None => {
-            let [result, sources @ ..] = d.operands::<5>(&form, instruction)?;
+            let [result, sources @ ..] = form.operands::<5>(instruction)?;
             (d.op::<Lop3>(), result, sources)
         }
         Some(combine) => {
-            let [results, sources @ .., q] = d.operands::<6>(&form, instruction)?;
+            let [results, sources @ .., q] = form.operands::<6>(instruction)?;
             let Operand::Pair(result, p) = results else {
                 return Err(form.operand(format!("{results:?}"), "a register and a predicate"));
             };
@@ -146,7 +146,7 @@ fn three_inputs<'a>(
     op.a = d.src(&form, a, ty)?;
     op.b = d.src(&form, b, ty)?;
     op.c = d.src(&form, c, ty)?;
-    let table = d.number(&form, table)?;
+    let table = form.number(table)?;
     let byte = u8::try_from(table);
     let byte = byte.map_err(|_| form.operand(format!("the table {table}"), "0 to 255"))?;
     op.aux = u32::from(byte);

@@ -34,7 +34,7 @@ pub(crate) fn decode<'a>(
             return Err(form.unsupported("only `.trans.b16` is known"));
         }
         form.done()?;
-        let [to, from] = d.operands(&form, instruction)?;
+        let [to, from] = form.operands(instruction)?;
         let mut op = d.op::<Transpose>();
         op.d = d.dst(&form, to, Type::B32)?;
         op.a = d.src(&form, from, Type::B32)?;
@@ -53,14 +53,14 @@ pub(crate) fn decode<'a>(
     }
     form.done()?;
     let store = form.name == "stmatrix";
-    let [first, second] = d.operands(&form, instruction)?;
+    let [first, second] = form.operands(instruction)?;
     let (data, at) = if store {
         (second, first)
     } else {
         (first, second)
     };
-    let slots = d
-        .elements(&form, data, count)?
+    let slots = form
+        .elements(data, count)?
         .iter()
         .map(|element| {
             if store {

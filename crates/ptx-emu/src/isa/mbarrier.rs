@@ -3,9 +3,9 @@
 mod operate;
 mod wait;
 
-use crate::ast::{Instruction, Type};
+use crate::ast::{Instruction, Operand, Type};
 use crate::decode::form::{Form, LoadError};
-use crate::decode::{Address, Decoder, NARROW_ADDRESS};
+use crate::decode::{Decoder, NARROW_ADDRESS};
 use crate::exec::access::Place;
 use crate::isa::memory::place;
 use crate::program::Op;
@@ -64,7 +64,7 @@ pub(crate) fn decode<'a>(
         }
         Some(_) => {
             b64(&mut form)?;
-            let [count, state] = d.operands(&form, instruction)?;
+            let [count, state] = form.operands(instruction)?;
             let mut op = d.op::<PendingCount>();
             op.d = d.dst(&form, count, Type::B32)?;
             op.a = d.src(&form, state, Type::B64)?;
@@ -88,12 +88,11 @@ fn relaxed(form: &mut Form<'_>, meaning: &'static str) -> Result<u32, LoadError>
     let found = form.choice(&[meaning, "relaxed"]);
     let scope = form.choice(&["cta", "cluster"]);
     match (found, scope) {
-        (None, None) => Ok(0),
         (Some(_), None) | (None, Some(_)) => {
             Err(form.unsupported("it has a scope without a meaning, or the other way round"))
         }
-        (Some("relaxed"), _) => Ok(RELAXED),
-        (Some(_), _) => Ok(0),
+        (Some("relaxed"), Some(_)) => Ok(RELAXED),
+        (None, None) | (Some(_), Some(_)) => Ok(0),
     }
 }
 
@@ -105,8 +104,14 @@ fn shared(form: &mut Form<'_>) -> Result<u32, LoadError> {
     }
 }
 
-/// Puts an address into `a`, `x` and `aux`.
-fn target(op: &mut Op, form: &Form<'_>, address: Address) -> Result<(), LoadError> {
+/// Puts the address of an object into `a`, `x` and `aux`.
+fn target<'a>(
+    d: &mut Decoder<'_, 'a>,
+    op: &mut Op,
+    form: &Form<'a>,
+    operand: &Operand<'a>,
+) -> Result<(), LoadError> {
+    let address = d.address(form, operand)?;
     if address.param {
         return Err(form.operand("a parameter", "an address in shared memory"));
     }
@@ -126,9 +131,8 @@ fn init<'a>(
     let mut op = d.op::<Init>();
     op.aux = shared(&mut form)?;
     b64(&mut form)?;
-    let [at, count] = d.operands(&form, instruction)?;
-    let address = d.address(&form, at)?;
-    target(&mut op, &form, address)?;
+    let [at, count] = form.operands(instruction)?;
+    target(d, &mut op, &form, at)?;
     op.b = d.src(&form, count, Type::U32)?;
     d.push(op);
     Ok(())
@@ -142,9 +146,8 @@ fn inval<'a>(
     let mut op = d.op::<End>();
     op.aux = shared(&mut form)?;
     b64(&mut form)?;
-    let [at] = d.operands(&form, instruction)?;
-    let address = d.address(&form, at)?;
-    target(&mut op, &form, address)?;
+    let [at] = form.operands(instruction)?;
+    target(d, &mut op, &form, at)?;
     d.push(op);
     Ok(())
 }
@@ -162,9 +165,8 @@ fn adjust<'a>(
         op.aux |= EXPECTS;
     }
     b64(&mut form)?;
-    let [at, count] = d.operands(&form, instruction)?;
-    let address = d.address(&form, at)?;
-    target(&mut op, &form, address)?;
+    let [at, count] = form.operands(instruction)?;
+    target(d, &mut op, &form, at)?;
     op.b = d.src(&form, count, Type::U32)?;
     d.push(op);
     Ok(())
@@ -198,8 +200,7 @@ fn arrive<'a>(
     if sunk {
         op.d = 0;
     }
-    let address = d.address(&form, &operands[0])?;
-    target(&mut op, &form, address)?;
+    target(d, &mut op, &form, &operands[0])?;
     if let Some(count) = count {
         op.b = d.src(&form, count, Type::U32)?;
         op.aux |= COUNTED;
@@ -239,8 +240,7 @@ fn waiting<'a>(
         }
     };
     op.d = d.pred_dst(&form, result)?;
-    let address = d.address(&form, at)?;
-    target(&mut op, &form, address)?;
+    target(d, &mut op, &form, at)?;
     op.b = if parity {
         op.aux |= PARITY;
         d.src(&form, state, Type::U32)?
@@ -267,9 +267,8 @@ pub(crate) fn copies<'a>(
     }
     op.aux |= shared(&mut form)?;
     b64(&mut form)?;
-    let [at] = d.operands(&form, instruction)?;
-    let address = d.address(&form, at)?;
-    target(&mut op, &form, address)?;
+    let [at] = form.operands(instruction)?;
+    target(d, &mut op, &form, at)?;
     d.push(op);
     Ok(())
 }

@@ -99,7 +99,7 @@ pub(crate) fn decode<'a>(
         // those of functions lie in the frame
         place = Place::Local;
     }
-    let elements = d.elements(&form, data, vector)?;
+    let elements = form.elements(data, vector)?;
     let width = width(d, &form, elements, ty)?;
     let mut aux = place as u32; // a space in the lowest three bits
     let of_slot = if width == 8 { Type::B64 } else { Type::B32 };

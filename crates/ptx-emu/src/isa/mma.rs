@@ -95,7 +95,7 @@ pub(crate) fn decode<'a>(
     let saturate = form.flag("satfinite");
     let types = [form.ty()?, form.ty()?, form.ty()?, form.ty()?];
     form.done()?;
-    let [to, a, b, c] = d.operands(&form, instruction)?;
+    let [to, a, b, c] = form.operands(instruction)?;
     let known = shape.and_then(|shape| kind(shape, types, saturate));
     let (shape, matrix) = known.ok_or_else(|| form.unsupported("this shape with these types"))?;
     let (na, nb, nc) = shape.registers();
@@ -108,7 +108,7 @@ pub(crate) fn decode<'a>(
     for (operand, count) in [(a, na), (b, nb), (c, nc)] {
         slots.extend(sources(d, &form, operand, count, ty)?);
     }
-    for element in d.elements(&form, to, nc)? {
+    for element in form.elements(to, nc)? {
         slots.push(d.dst(&form, element, ty)?);
     }
     let mut op = handler(d, shape);
@@ -126,7 +126,7 @@ fn sources<'a>(
     count: usize,
     ty: Type,
 ) -> Result<Vec<u32>, LoadError> {
-    let elements = d.elements(form, operand, count)?;
+    let elements = form.elements(operand, count)?;
     elements.iter().map(|e| d.src(form, e, ty)).collect()
 }
 

@@ -33,7 +33,7 @@ fn mov<'a>(
     if ty != Type::Pred && !(plain(ty) && ty.bytes() > 1) {
         return Err(no_type(&form));
     }
-    let [to, from] = d.operands(&form, instruction)?;
+    let [to, from] = form.operands(instruction)?;
     match (to, from) {
         (Operand::Vector(_), _) | (_, Operand::Vector(_))
             if !matches!(ty, Type::B16 | Type::B32 | Type::B64) =>
@@ -162,7 +162,6 @@ struct Unpack;
 
 impl Handler for Unpack {
     #[inline(always)]
-    #[allow(clippy::cast_possible_truncation, reason = "a part of the value")]
     fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
         let program = cx.grid.program;
         let value: [u64; 32] = if op.aux == 1 {
@@ -184,7 +183,6 @@ struct Pack;
 
 impl Handler for Pack {
     #[inline(always)]
-    #[allow(clippy::cast_possible_truncation, reason = "32 bits were asked for")]
     fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
         let program = cx.grid.program;
         let mut value = [0_u64; 32];
@@ -235,7 +233,7 @@ fn address<'a>(
         "param" | "param::entry" => window::PARAM,
         _ => window::SHARED,
     };
-    let [result, from] = d.operands(&form, instruction)?;
+    let [result, from] = form.operands(instruction)?;
     let mut op = lanes!(d, |a: u64, b: u64| -> u64 { a.wrapping_add(b) });
     let (source, offset) = match d.local(from) {
         Some((frame, offset)) => (frame, offset),

@@ -13,7 +13,7 @@ pub(crate) fn push<'a, const N: usize>(
     mut op: Op,
     types: [Type; N],
 ) -> Result<(), LoadError> {
-    let [result, sources @ ..] = d.operands::<N>(form, instruction)?.as_slice() else {
+    let [result, sources @ ..] = form.operands::<N>(instruction)?.as_slice() else {
         return Err(form.operand("no operands", "a result"));
     };
     op.d = d.dst(form, result, types[0])?;

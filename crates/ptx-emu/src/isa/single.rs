@@ -171,7 +171,6 @@ fn sign(d: &Decoder<'_, '_>, form: &mut Form<'_>) -> Op {
 
 /// Both values of a pair, the first in the low half.
 #[inline(always)]
-#[allow(clippy::cast_possible_truncation, reason = "the halves of 64 bits")]
 fn split(pair: u64) -> [f32; 2] {
     [
         f32::from_bits(pair as u32),

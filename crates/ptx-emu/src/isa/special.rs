@@ -194,7 +194,7 @@ fn test<'a>(
         Type::F64 => op!(f64, double::testp, in property),
         _ => return Err(form.unsupported("it tests f32 and f64 only")),
     };
-    let [to, from] = d.operands(&form, instruction)?;
+    let [to, from] = form.operands(instruction)?;
     op.a = d.src(&form, from, ty)?;
     op.d = d.pred_dst(&form, to)?;
     d.push(op);

@@ -47,9 +47,9 @@ pub(crate) fn decode<'a>(
         Some("mma_async") => product(d, form, instruction),
         Some("wait_group") => {
             form.done()?;
-            let [groups] = d.operands(&form, instruction)?;
+            let [groups] = form.operands(instruction)?;
             let mut op = d.op::<Wait>();
-            op.x = d.number(&form, groups)?;
+            op.x = form.number(groups)?;
             if !(0..=i64::from(u32::MAX)).contains(&op.x) {
                 return Err(form.operand(op.x.to_string(), "a number of groups"));
             }
@@ -58,7 +58,7 @@ pub(crate) fn decode<'a>(
         }
         Some(kind) => {
             form.done()?;
-            let [] = d.operands(&form, instruction)?;
+            let [] = form.operands(instruction)?;
             let op = if kind == "fence" {
                 d.op::<Together>()
             } else {
@@ -82,8 +82,8 @@ fn registers<'a>(
         return Err(form.unsupported("only `.inc` and `.dec` `.sync.aligned.u32` are known"));
     }
     form.done()?;
-    let [count] = d.operands(&form, instruction)?;
-    let count = d.number(&form, count)?;
+    let [count] = form.operands(instruction)?;
+    let count = form.number(count)?;
     if !(24..=256).contains(&count) || count % 8 != 0 {
         return Err(form.operand(count.to_string(), "a multiple of 8 from 24 to 256"));
     }
@@ -118,16 +118,16 @@ fn product<'a>(
         (_, false) => 2,
     };
     op.aux = n << N_SHIFT;
-    flags(d, &form, &mut op, rest, trans)?;
+    flags(&form, &mut op, rest, trans)?;
     let mut slots = Vec::new();
     let count = if types[0] == Type::F32 { n / 2 } else { n / 4 };
-    for element in d.elements(&form, to, count as usize)? {
+    for element in form.elements(to, count as usize)? {
         // added to, so read too
         d.src(&form, element, Type::B32)?;
         slots.push(d.dst(&form, element, Type::B32)?);
     }
     if in_registers {
-        for element in d.elements(&form, a, 4)? {
+        for element in form.elements(a, 4)? {
             slots.push(d.src(&form, element, Type::B32)?);
         }
     } else {
@@ -145,11 +145,10 @@ fn product<'a>(
 }
 
 /// `imm-scale-a, imm-scale-b`, then `trans` of `imm-trans-a, imm-trans-b`.
-fn flags<'a>(
-    d: &Decoder<'_, 'a>,
-    form: &Form<'a>,
+fn flags(
+    form: &Form<'_>,
     op: &mut Op,
-    operands: &[Operand<'a>],
+    operands: &[Operand<'_>],
     trans: usize,
 ) -> Result<(), LoadError> {
     if operands.len() != 2 + trans {
@@ -158,7 +157,7 @@ fn flags<'a>(
     }
     let (scales, transposes) = operands.split_at(2);
     for (operand, flag) in scales.iter().zip([NEGATE_A, NEGATE_B]) {
-        match d.number(form, operand)? {
+        match form.number(operand)? {
             1 => {}
             -1 => op.aux |= flag,
             other => return Err(form.operand(other.to_string(), "a scale of 1 or -1")),
@@ -166,7 +165,7 @@ fn flags<'a>(
     }
     let last = [TRANS_A, TRANS_B];
     for (operand, flag) in transposes.iter().zip(&last[2 - trans..]) {
-        match d.number(form, operand)? {
+        match form.number(operand)? {
             0 => {}
             1 => op.aux |= flag,
             other => return Err(form.operand(other.to_string(), "0 or 1")),

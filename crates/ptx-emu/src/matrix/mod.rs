@@ -16,11 +16,6 @@
 //! The fast forms exist as plain Rust (the reference) and for AVX2 and AVX-512; all give the same
 //! bits. [`Level`] picks one at compile time.
 
-#![allow(
-    dead_code,
-    reason = "covers the instruction set, of which the decoder names one spelling at a time"
-)]
-
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]

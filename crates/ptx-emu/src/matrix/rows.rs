@@ -2,7 +2,7 @@
 //! "Warp-level matrix load instruction: ldmatrix" and the two sections after it).
 //!
 //! A matrix in a register: lane `4r + c` holds columns `2c` (low half) and `2c + 1` of row `r`.
-//! Row `r` of matrix `i` in memory is the 16 bytes at the address of lane [`row_lane`]`(i, r)`.
+//! Row `r` of matrix `i` in memory is the 16 bytes at the address of lane `8i + r`.
 
 #[cfg(target_arch = "x86_64")]
 use super::{Simd, avx512};
@@ -11,13 +11,6 @@ use super::{Lanes, Level};
 
 /// One row of a matrix in memory.
 pub(crate) type Row = [u8; 16];
-
-/// The lane whose address operand points to row `row` of matrix `matrix`; with `.x1` and `.x2` the
-/// addresses of the remaining lanes do not count.
-#[inline(always)]
-pub(crate) const fn row_lane(matrix: usize, row: usize) -> usize {
-    8 * matrix + row
-}
 
 /// Lanes whose addresses `.x1`, `.x2` or `.x4` use, as a mask.
 pub(crate) const fn address_mask(matrices: usize) -> u32 {

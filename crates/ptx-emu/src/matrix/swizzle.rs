@@ -30,11 +30,6 @@ impl Swizzle {
         self.span().trailing_zeros()
     }
 
-    /// Bytes after which the pattern repeats.
-    pub(crate) const fn period(self) -> u32 {
-        8 * self.span()
-    }
-
     /// Where the byte at a shared address lies after swizzling.
     ///
     /// The number of the chunk within its span is combined with the number of the 128-byte line

@@ -8,7 +8,7 @@
 
 use super::Round;
 use super::double;
-use super::narrow::{from_bf16, from_f16, to_bf16, to_f16};
+use super::narrow::{to_bf16, to_f16};
 use super::round::{directed_double, integral, integral_double, odd, to_single};
 use super::single;
 
@@ -87,28 +87,6 @@ macro_rules! integer {
 
 integer! { u8 u16 u32 u64 i8 i16 i32 i64 }
 
-/// `cvt{.sat}.dtype.atype` between integers. Without `.sat` the low bits are kept; a wider result
-/// is extended by the signedness of the source.
-#[inline(always)]
-pub(crate) fn integer_to_integer<A: Integer, D: Integer>(a: A, sat: bool) -> D {
-    let bits = a.to_bits64();
-    if !sat {
-        return D::from_bits64(bits);
-    }
-    let most = u64::MAX >> (64 - D::BITS + u32::from(D::SIGNED));
-    if A::SIGNED {
-        let value = bits as i64;
-        // The least value; the largest one where it fits into 63 bits.
-        let least = if D::SIGNED { !most as i64 } else { 0 };
-        let most = most.min(i64::MAX as u64) as i64;
-        let value = if value > least { value } else { least };
-        let value = if value < most { value } else { most };
-        D::from_bits64(value as u64)
-    } else {
-        D::from_bits64(if bits < most { bits } else { most })
-    }
-}
-
 /// `cvt.irnd.itype.f32`
 #[inline(always)]
 pub(crate) fn single_to_integer<D: Integer>(x: f32, mode: Round) -> D {
@@ -119,18 +97,6 @@ pub(crate) fn single_to_integer<D: Integer>(x: f32, mode: Round) -> D {
 #[inline(always)]
 pub(crate) fn double_to_integer<D: Integer>(x: f64, mode: Round) -> D {
     D::from_double(integral_double(x, mode))
-}
-
-/// `cvt.irnd.itype.f16`
-#[inline(always)]
-pub(crate) fn f16_to_integer<D: Integer>(h: u16, mode: Round) -> D {
-    single_to_integer(from_f16(h), mode)
-}
-
-/// `cvt.irnd.itype.bf16`
-#[inline(always)]
-pub(crate) fn bf16_to_integer<D: Integer>(h: u16, mode: Round) -> D {
-    single_to_integer(from_bf16(h), mode)
 }
 
 /// An f64 that rounds to f32, or narrower, as `a` does: integers above 53 bits keep their upper
@@ -213,18 +179,6 @@ pub(crate) fn single_integral(x: f32, mode: Round) -> f32 {
 #[inline(always)]
 pub(crate) fn double_integral(x: f64, mode: Round) -> f64 {
     double::canon(integral_double(x, mode))
-}
-
-/// `cvt.irnd.f16.f16`: integral values of f16 are f16 values.
-#[inline(always)]
-pub(crate) fn f16_integral(h: u16, mode: Round) -> u16 {
-    to_f16(integral(from_f16(h), mode), Round::Near, false)
-}
-
-/// `cvt.irnd.bf16.bf16`
-#[inline(always)]
-pub(crate) fn bf16_integral(h: u16, mode: Round) -> u16 {
-    to_bf16(integral(from_bf16(h), mode), Round::Near, false)
 }
 
 /// `cvt.pack.sat.{u16,s16,u8,s8,u4,s4,u2,s2}.s32.b32 d, a, b, c`: both values clamped to `bits`

@@ -1,7 +1,7 @@
 //! e4m3 and e5m2 (PTX ISA 5.2.3): `cvt` from f32 and halves, and to f16.
 
 use super::Round;
-use super::narrow::{E4M3, E5M2, Format, from_bf16, from_f16, narrow, to_f16};
+use super::narrow::{E4M3, E5M2, Format, from_f16, narrow, to_f16};
 use super::packed::{pack, unpack};
 
 /// One of the two 8-bit formats.
@@ -41,13 +41,6 @@ pub(crate) fn to_fp8x2(a: f32, b: f32, relu: bool, to: Fp8) -> u16 {
 pub(crate) fn from_f16x2(pair: u32, relu: bool, to: Fp8) -> u16 {
     let (upper, lower) = unpack(pair);
     to_fp8x2(from_f16(upper), from_f16(lower), relu, to)
-}
-
-/// `cvt.rn.satfinite{.relu}.f8x2type.bf16x2`
-#[inline(always)]
-pub(crate) fn from_bf16x2(pair: u32, relu: bool, to: Fp8) -> u16 {
-    let (upper, lower) = unpack(pair);
-    to_fp8x2(from_bf16(upper), from_bf16(lower), relu, to)
 }
 
 /// One value as f16, exact; NaN becomes 0x7fff.

@@ -22,10 +22,6 @@
     clippy::needless_bitwise_bool,
     reason = "without branches, loops over lanes vectorise"
 )]
-#![allow(
-    dead_code,
-    reason = "covers the instruction set, of which the decoder names one spelling at a time"
-)]
 
 pub(crate) mod approx;
 pub(crate) mod bf16;
@@ -35,6 +31,7 @@ pub(crate) mod convert;
 pub(crate) mod double;
 pub(crate) mod f16;
 pub(crate) mod fp8;
+mod halves;
 pub(crate) mod integer;
 pub(crate) mod minmax;
 pub(crate) mod narrow;

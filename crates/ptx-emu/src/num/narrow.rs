@@ -1,7 +1,6 @@
 //! Conversion of f32 to narrower floating-point formats and back, by bit operations.
 
 use super::Round;
-use super::round::odd;
 use super::single::NAN;
 
 /// A floating-point format of at most 32 bits with a sign, whose value widens exactly to f32.
@@ -17,6 +16,13 @@ pub(crate) struct Format {
     nan: u32,
     /// The sign bit.
     sign: u32,
+}
+
+impl Format {
+    /// Infinity, in a format of 16 bits.
+    pub(super) const fn infinity(self) -> u16 {
+        self.limit as u16
+    }
 }
 
 /// f16: 5 exponent bits, 10 of mantissa.
@@ -195,18 +201,6 @@ pub(crate) fn to_tf32_away(x: f32, finite: bool) -> u32 {
     } else {
         signed
     }
-}
-
-/// `cvt.frnd.f16.f64`, rounded once.
-#[inline(always)]
-pub(crate) fn double_to_f16(x: f64, mode: Round) -> u16 {
-    to_f16(odd(x), mode, false)
-}
-
-/// `cvt.frnd.bf16.f64`, rounded once.
-#[inline(always)]
-pub(crate) fn double_to_bf16(x: f64, mode: Round) -> u16 {
-    to_bf16(odd(x), mode, false)
 }
 
 /// `cvt.f32.f16`: exact; a NaN becomes the canonical one.

@@ -7,6 +7,19 @@ use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
 
 type Handle = *mut c_void;
 type Pointer = u64;
+type LaunchKernel = unsafe extern "C" fn(
+    Handle,
+    c_uint,
+    c_uint,
+    c_uint,
+    c_uint,
+    c_uint,
+    c_uint,
+    c_uint,
+    Handle,
+    *mut *mut c_void,
+    *mut *mut c_void,
+) -> c_int;
 
 /// `CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES`
 const MAX_DYNAMIC_SHARED: c_int = 8;
@@ -198,19 +211,6 @@ impl Gpu {
         let mut pointers: Vec<*mut c_void> =
             cells.iter_mut().map(|c| c.as_mut_ptr().cast()).collect();
         let ([gx, gy, gz], [bx, by, bz]) = (launch.grid, launch.block);
-        type LaunchKernel = unsafe extern "C" fn(
-            Handle,
-            c_uint,
-            c_uint,
-            c_uint,
-            c_uint,
-            c_uint,
-            c_uint,
-            c_uint,
-            Handle,
-            *mut *mut c_void,
-            *mut *mut c_void,
-        ) -> c_int;
         call!(
             driver,
             "cuLaunchKernel",

@@ -1,6 +1,8 @@
 //! Programs of a test, and how they are run: with every set of host instructions that this machine
 //! has, in every order of blocks and warps.
 
+use std::fmt::Write;
+
 use ptx_emu::{Arg, Checks, Device, DeviceSpec, Launch, Module, Schedule, Simd};
 
 /// Type of a register of an elementwise program, and of its elements in memory.
@@ -92,25 +94,29 @@ pub(crate) fn elementwise_for(
     let row = |i: usize| &values[i.min(values.len() - 1)];
     let names = ["%a", "%b", "%c", "%e"];
     let mut text = String::from(".reg .b32 %i<4>;\n.reg .b64 %x<4>;\n");
-    text += &format!(".reg .{} %d;\n", output.register());
+    writeln!(text, ".reg .{} %d;", output.register()).unwrap();
     text += "mov.u32 %i0, %ctaid.x;\nmov.u32 %i1, %ntid.x;\nmov.u32 %i2, %tid.x;\n\
              mad.lo.u32 %i3, %i0, %i1, %i2;\n";
     for (at, ty) in inputs.iter().enumerate() {
         let (name, bits) = (names[at], ty.bytes() * 8);
-        text += &format!(
+        writeln!(
+            text,
             ".reg .{} {name};\nld.param.u64 %x0, [p{}];\n\
-             mad.wide.u32 %x1, %i3, {}, %x0;\nld.global.b{bits} {name}, [%x1];\n",
+             mad.wide.u32 %x1, %i3, {}, %x0;\nld.global.b{bits} {name}, [%x1];",
             ty.register(),
             at + 1,
             ty.bytes()
-        );
+        )
+        .unwrap();
     }
-    text += &format!("{body}\n");
-    text += &format!(
-        "ld.param.u64 %x0, [p0];\nmad.wide.u32 %x1, %i3, {}, %x0;\nst.global.b{} [%x1], %d;\n",
+    writeln!(text, "{body}").unwrap();
+    writeln!(
+        text,
+        "ld.param.u64 %x0, [p0];\nmad.wide.u32 %x1, %i3, {}, %x0;\nst.global.b{} [%x1], %d;",
         output.bytes(),
         output.bytes() * 8
-    );
+    )
+    .unwrap();
     let columns = inputs.iter().enumerate().map(|(at, ty)| {
         let cells = (0..rows).map(|i| row(i)[at].to_le_bytes());
         cells.flat_map(|c| c[..ty.bytes()].to_vec()).collect()

@@ -1,7 +1,7 @@
 //! Arithmetic of f64.
 
 use crate::case::{Case, Ty, check, elementwise, exactly};
-use crate::exact::{DOUBLE, Format, MODES, Mode};
+use crate::exact::{F64, Format, MODES, Mode};
 use crate::single::{refused, same};
 use crate::values::{f64s, random, rows1, rows2, rows3};
 
@@ -58,7 +58,7 @@ fn list(canonical: bool) -> Vec<Case> {
                 &[Ty::B64; 3][..if three { 3 } else { 2 }],
                 Ty::B64,
                 &rows,
-                same(DOUBLE, canonical, move |row| f(DOUBLE, row, mode)),
+                same(F64, canonical, move |row| f(F64, row, mode)),
             ));
         }
     }
@@ -68,9 +68,7 @@ fn list(canonical: bool) -> Vec<Case> {
             &[Ty::B64; 2],
             Ty::B64,
             &pairs(),
-            same(DOUBLE, canonical, move |row| {
-                DOUBLE.extreme(row, greatest, false)
-            }),
+            same(F64, canonical, move |row| F64.extreme(row, greatest, false)),
         ));
     }
     cases
@@ -86,14 +84,14 @@ pub(crate) fn cases() -> Vec<Case> {
         &[Ty::B64],
         Ty::B64,
         &rows,
-        same(DOUBLE, false, move |row| row[0] & !sign),
+        same(F64, false, move |row| row[0] & !sign),
     ));
     cases.push(elementwise(
         "neg.f64 %d, %a;",
         &[Ty::B64],
         Ty::B64,
         &rows,
-        same(DOUBLE, false, move |row| row[0] ^ sign),
+        same(F64, false, move |row| row[0] ^ sign),
     ));
     cases.push(elementwise(
         "copysign.f64 %d, %a, %b;",

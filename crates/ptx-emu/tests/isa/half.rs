@@ -1,7 +1,7 @@
 //! `add`, `sub`, `mul`, `fma`, `min`, `max`, `abs`, `neg` of f16, bf16 and their pairs.
 
 use crate::case::{Case, Ty, check, elementwise_for};
-use crate::rounding::{BF16, F16, Format, Mode, Value};
+use crate::exact::{BF16, F16, Format, Mode};
 use crate::values::{bf16s, f16s, random, rows2, rows3};
 
 /// What is done to the values of one half of a register.
@@ -70,55 +70,20 @@ impl Instruction {
     }
 }
 
-/// Exact sums of products: `a * b + c`, with the rules for zeros, infinities and NaN.
-fn fused(format: Format, a: Value, b: Value, c: Value) -> u64 {
-    use Value::{Finite, Infinite, Nan};
-    let sign = |v: Value| match v {
-        Infinite { negative } => negative,
-        Finite(n) => n.negative,
-        Nan => false,
-    };
-    let zero = |v: Value| matches!(v, Finite(n) if n.m == 0);
-    let negative = sign(a) != sign(b);
-    match (a, b, c) {
-        (Nan, _, _) | (_, Nan, _) | (_, _, Nan) => format.nan(),
-        (Infinite { .. }, other, c) | (other, Infinite { .. }, c) => {
-            let against = matches!(c, Infinite { negative: n } if n != negative);
-            if zero(other) || against {
-                format.nan()
-            } else {
-                format.signed(format.infinity(), negative)
-            }
-        }
-        (_, _, Infinite { negative }) => format.signed(format.infinity(), negative),
-        (Finite(a), Finite(b), Finite(c)) => format.encode(a.times(b).plus(c), Mode::Near, false),
-    }
-}
-
-fn one(format: Format) -> Value {
-    let bits = ((1_u64 << (format.exponent - 1)) - 1) << format.fraction;
-    format.decode(bits)
-}
-
 fn add(i: &Instruction, x: &[u64]) -> u64 {
-    let f = i.format;
-    fused(f, f.decode(x[0]), one(f), f.decode(x[1]))
+    i.format.add(x, Mode::Near)
 }
 
 fn sub(i: &Instruction, x: &[u64]) -> u64 {
-    add(i, &[x[0], x[1] ^ 0x8000])
+    i.format.sub(x, Mode::Near)
 }
 
-/// The sign of a product that is zero is its own: the term added is a zero of the same sign.
 fn mul(i: &Instruction, x: &[u64]) -> u64 {
-    let f = i.format;
-    let zero = f.decode((x[0] ^ x[1]) & 0x8000);
-    fused(f, f.decode(x[0]), f.decode(x[1]), zero)
+    i.format.mul(x, Mode::Near)
 }
 
 fn fma(i: &Instruction, x: &[u64]) -> u64 {
-    let f = i.format;
-    fused(f, f.decode(x[0]), f.decode(x[1]), f.decode(x[2]))
+    i.format.fma(x, Mode::Near)
 }
 
 fn abs(_: &Instruction, x: &[u64]) -> u64 {
@@ -129,37 +94,24 @@ fn neg(_: &Instruction, x: &[u64]) -> u64 {
     x[0] ^ 0x8000
 }
 
-/// Position in the order of values, -0 below +0.
-fn order(x: u64) -> i64 {
-    let size = i64::try_from(x & 0x7fff).unwrap();
-    if x & 0x8000 != 0 { -1 - size } else { size }
-}
-
-fn extremum(i: &Instruction, x: &[u64], least: bool) -> u64 {
-    let f = i.format;
+fn extremum(i: &Instruction, x: &[u64], greatest: bool) -> u64 {
     let mask = if i.signs { 0x7fff } else { 0xffff };
-    let (a, b) = (x[0] & mask, x[1] & mask);
-    let chosen = match (f.is_nan(a), f.is_nan(b)) {
-        (true, true) => return f.nan(),
-        (true, _) | (_, true) if i.nan => return f.nan(),
-        (true, false) => b,
-        (false, true) => a,
-        _ if (order(a) < order(b)) == least => a,
-        _ => b,
-    };
-    if i.signs {
-        chosen & 0x7fff | (x[0] ^ x[1]) & 0x8000
+    let found = i
+        .format
+        .extreme(&[x[0] & mask, x[1] & mask], greatest, i.nan);
+    if i.signs && !i.format.is_nan(found) {
+        found | (x[0] ^ x[1]) & 0x8000
     } else {
-        chosen
+        found
     }
 }
 
 fn min(i: &Instruction, x: &[u64]) -> u64 {
-    extremum(i, x, true)
+    extremum(i, x, false)
 }
 
 fn max(i: &Instruction, x: &[u64]) -> u64 {
-    extremum(i, x, false)
+    extremum(i, x, true)
 }
 
 /// Values of `count` sources of 16 bits.

@@ -34,10 +34,6 @@ pub(crate) fn number(value: u64, bits: u32, signed: bool) -> i128 {
 
 /// The low bits of a number.
 #[allow(clippy::cast_sign_loss, reason = "two's complement")]
-#[allow(
-    clippy::cast_possible_truncation,
-    reason = "the low bits are asked for"
-)]
 pub(crate) fn low(number: i128, bits: u32) -> u64 {
     (number & ((1_i128 << bits) - 1)) as u64
 }

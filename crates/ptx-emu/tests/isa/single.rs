@@ -1,7 +1,7 @@
 //! Arithmetic of f32 and of pairs of them.
 
 use crate::case::{Case, Ty, check, elementwise, elementwise_for, module};
-use crate::exact::{Format, MODES, Mode, SINGLE, single_of, within_ulps};
+use crate::exact::{F32, Format, MODES, Mode, single_of, within_ulps};
 use crate::values::{f32s, random, rows1, rows2, rows3};
 use ptx_emu::Module;
 
@@ -64,23 +64,12 @@ fn triples() -> Vec<Vec<u64>> {
     rows
 }
 
-fn clamped(bits: u64) -> u64 {
-    let x = single_of(bits);
-    if x.is_nan() || x <= 0.0 {
-        0
-    } else if x >= 1.0 {
-        u64::from(1_f32.to_bits())
-    } else {
-        bits
-    }
-}
-
 /// Flushes operands and the result, if asked to, and then clamps it.
 fn modified(row: &[u64], ftz: bool, sat: bool, f: impl Fn(&[u64]) -> u64) -> u64 {
-    let flush = |v: u64| if ftz { SINGLE.flushed(v) } else { v };
+    let flush = |v: u64| if ftz { F32.flush(v) } else { v };
     let row: Vec<_> = row.iter().map(|v| flush(*v)).collect();
     let result = flush(f(&row));
-    if sat { clamped(result) } else { result }
+    if sat { F32.saturate(result) } else { result }
 }
 
 type Operation = fn(Format, &[u64], Mode) -> u64;
@@ -108,8 +97,8 @@ fn arithmetic() -> Vec<Case> {
                     &[Ty::B32; 3][..if three { 3 } else { 2 }],
                     Ty::B32,
                     &rows,
-                    same(SINGLE, true, move |row| {
-                        modified(row, ftz, sat, |row| f(SINGLE, row, mode))
+                    same(F32, true, move |row| {
+                        modified(row, ftz, sat, |row| f(F32, row, mode))
                     }),
                 ));
             }
@@ -143,7 +132,7 @@ fn packed() -> Vec<Case> {
                         let half = |shift: u32| {
                             let row: Vec<_> =
                                 row.iter().map(|v| v >> shift & 0xffff_ffff).collect();
-                            modified(&row, ftz, false, |row| f(SINGLE, row, mode))
+                            modified(&row, ftz, false, |row| f(F32, row, mode))
                         };
                         half(0) | half(32) << 32
                     }),
@@ -164,8 +153,8 @@ fn quotients(canonical: bool) -> Vec<Case> {
                 &[Ty::B32; 2],
                 Ty::B32,
                 &pairs(),
-                same(SINGLE, canonical, move |row| {
-                    modified(row, ftz, false, |row| SINGLE.div(row, mode))
+                same(F32, canonical, move |row| {
+                    modified(row, ftz, false, |row| F32.div(row, mode))
                 }),
             ));
         }
@@ -184,7 +173,7 @@ fn quotients(canonical: bool) -> Vec<Case> {
 
 /// Within 2 ulp where the ISA says so, and its special values.
 fn near_quotient(row: &[u64], found: u64, ftz: bool, form: &str) -> Result<(), String> {
-    let flush = |v: u64| if ftz { SINGLE.flushed(v) } else { v };
+    let flush = |v: u64| if ftz { F32.flush(v) } else { v };
     let (a, b) = (single_of(flush(row[0])), single_of(flush(row[1])));
     let found = single_of(found);
     let size = b.abs();
@@ -211,12 +200,12 @@ fn near_quotient(row: &[u64], found: u64, ftz: bool, form: &str) -> Result<(), S
 /// The result of `min` or `max` with all its modifiers.
 fn extreme_of(row: &[u64], greatest: bool, [nan, ftz, abs]: [bool; 3]) -> u64 {
     let size = |v: &u64| {
-        let v = if ftz { SINGLE.flushed(*v) } else { *v };
+        let v = if ftz { F32.flush(*v) } else { *v };
         if abs { v & 0x7fff_ffff } else { v }
     };
     let sizes: Vec<_> = row.iter().map(size).collect();
-    let result = SINGLE.extreme(&sizes, greatest, nan);
-    let sign = if row.len() == 2 && abs && !SINGLE.is_nan(result) {
+    let result = F32.extreme(&sizes, greatest, nan);
+    let sign = if row.len() == 2 && abs && !F32.is_nan(result) {
         (row[0] ^ row[1]) & 0x8000_0000
     } else {
         0
@@ -237,7 +226,7 @@ fn extremes() -> Vec<Case> {
                 &[Ty::B32; 2],
                 Ty::B32,
                 &pairs(),
-                same(SINGLE, true, move |row| {
+                same(F32, true, move |row| {
                     extreme_of(row, greatest, [nan, ftz, abs])
                 }),
             ));
@@ -247,7 +236,7 @@ fn extremes() -> Vec<Case> {
                 &[Ty::B32; 3],
                 Ty::B32,
                 &triples(),
-                same(SINGLE, true, move |row| {
+                same(F32, true, move |row| {
                     extreme_of(row, greatest, [nan, ftz, abs])
                 }),
             ));
@@ -266,7 +255,7 @@ fn signs() -> Vec<Case> {
                 &[Ty::B32],
                 Ty::B32,
                 &rows,
-                same(SINGLE, false, move |row| {
+                same(F32, false, move |row| {
                     modified(row, ftz, false, |row| row[0] & and ^ xor)
                 }),
             ));
@@ -298,7 +287,7 @@ fn signs() -> Vec<Case> {
             }
             let three_halves = u64::from(1.5_f32.to_bits());
             let two = u64::from((-2_f32).to_bits());
-            SINGLE.fma(&[three_halves, row[0], two], Mode::Near)
+            F32.fma(&[three_halves, row[0], two], Mode::Near)
         }),
     ));
     cases

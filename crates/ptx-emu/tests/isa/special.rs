@@ -3,7 +3,7 @@
 use std::f64::consts::{LN_2, PI};
 
 use crate::case::{Case, Ty, check, elementwise, elementwise_for, exactly};
-use crate::exact::{DOUBLE, Format, MODES, Mode, SINGLE, single_of, within_ulps};
+use crate::exact::{BF16, F16, F32, F64, Format, MODES, Mode, single_of, within_ulps};
 use crate::single::{refused, same};
 use crate::values::{bf16s, f16s, f32s, f64s, random, rows1, rows2};
 
@@ -38,9 +38,9 @@ fn rounded(canonical: bool) -> Vec<Case> {
                     &[Ty::B32],
                     Ty::B32,
                     &singles(),
-                    same(SINGLE, canonical, move |row| {
-                        let flush = |v: u64| if ftz { SINGLE.flushed(v) } else { v };
-                        flush(f(SINGLE, &[flush(row[0])], mode))
+                    same(F32, canonical, move |row| {
+                        let flush = |v: u64| if ftz { F32.flush(v) } else { v };
+                        flush(f(F32, &[flush(row[0])], mode))
                     }),
                 ));
             }
@@ -49,7 +49,7 @@ fn rounded(canonical: bool) -> Vec<Case> {
                 &[Ty::B64],
                 Ty::B64,
                 &doubles,
-                same(DOUBLE, canonical, move |row| f(DOUBLE, row, mode)),
+                same(F64, canonical, move |row| f(F64, row, mode)),
             ));
         }
     }
@@ -132,7 +132,7 @@ fn approximations() -> Vec<Case> {
                 Ty::B32,
                 &singles(),
                 move |row, found| {
-                    let a = if ftz { SINGLE.flushed(row[0]) } else { row[0] };
+                    let a = if ftz { F32.flush(row[0]) } else { row[0] };
                     bound(f64::from(single_of(a)), f64::from(single_of(found)), ftz)
                 },
             ));
@@ -165,7 +165,7 @@ fn gross() -> Vec<Case> {
             Ty::B64,
             &rows,
             move |row, found| {
-                let a = f64::from_bits(DOUBLE.flushed(row[0] >> 32 << 32));
+                let a = f64::from_bits(F64.flush(row[0] >> 32 << 32));
                 let exact = 1.0 / if root { a.sqrt() } else { a };
                 if exact.is_nan() {
                     let right = found == 0x7fff_ffff_0000_0000;
@@ -180,7 +180,7 @@ fn gross() -> Vec<Case> {
                 let special = exact.is_infinite() || exact == 0.0 || flushed;
                 let found = f64::from_bits(found);
                 if special {
-                    let exact = f64::from_bits(DOUBLE.flushed(exact.to_bits()));
+                    let exact = f64::from_bits(F64.flush(exact.to_bits()));
                     let right = found.to_bits() == exact.to_bits();
                     let problem = format!("{found:e}, expected {exact:e}");
                     return right.then_some(()).ok_or(problem);
@@ -213,28 +213,9 @@ fn gross() -> Vec<Case> {
     cases
 }
 
-/// The value of an f16 or bf16, in double.
-fn half_value(bits: u64, brain: bool) -> f64 {
-    let (exponent, fraction) = if brain { (8, 7) } else { (5, 10) };
-    let sign = if bits >> 15 == 0 { 1.0 } else { -1.0 };
-    let field = bits >> fraction & ((1 << exponent) - 1);
-    let rest = (bits & ((1 << fraction) - 1)) as f64 / f64::from(1 << fraction);
-    let bias = (1 << (exponent - 1)) - 1;
-    sign * match field {
-        0 => rest * 2_f64.powi(1 - bias),
-        f if f == (1 << exponent) - 1 => {
-            if rest == 0.0 {
-                f64::INFINITY
-            } else {
-                f64::NAN
-            }
-        }
-        f => (1.0 + rest) * 2_f64.powi(i32::try_from(f).unwrap() - bias),
-    }
-}
-
 fn near_half(a: u64, found: u64, brain: bool, tanh: bool) -> Result<(), String> {
-    let (a, found) = (half_value(a, brain), half_value(found, brain));
+    let format = if brain { BF16 } else { F16 };
+    let (a, found) = (format.double(a), format.double(found));
     // the least normal value, and the largest finite one
     let (least, most) = if brain {
         (2_f64.powi(-126), 2_f64.powi(128))

@@ -60,7 +60,7 @@ pub(crate) fn decode<'a>(
     if let [result, rest @ ..] = operands
         && returns
     {
-        for element in d.elements(&form, result, vector)? {
+        for element in form.elements(result, vector)? {
             slots.push(d.dst(&form, element, ty)?);
         }
         op.aux |= RETURNS;
@@ -78,10 +78,10 @@ pub(crate) fn decode<'a>(
     if address.param {
         return Err(form.unsupported("writing a parameter of the kernel"));
     }
-    for element in d.elements(&form, values[0], vector)? {
+    for element in form.elements(values[0], vector)? {
         slots.push(d.src(&form, element, ty)?);
     }
-    for element in d.elements(&form, values[1], vector)? {
+    for element in form.elements(values[1], vector)? {
         slots.push(d.src(&form, element, ty)?);
     }
     op.a = address.slot;

@@ -3,19 +3,20 @@
 use crate::ast::{Instruction, Operand, Type};
 use crate::decode::Decoder;
 use crate::decode::form::{Form, LoadError};
+use crate::exec::Cx;
 use crate::exec::access::range;
 use crate::exec::access::{Memory, Place};
-use crate::exec::{Cx, Flow};
-use crate::isa::bulk::units::{self, Arrival, Unit, address, deliver, get, put, source, target};
+use crate::isa::bulk::units::{
+    self, Arrival, Unit, address, deliver, get, lane_by_lane, put, source, target,
+};
 use crate::isa::bulk::{MULTICAST, count, spaces};
 use crate::isa::hints::Nothing;
 use crate::isa::memory::without_policy;
-use crate::lanes::{Lane, lanes_of};
+use crate::lanes::Lane;
 use crate::matrix::tensor_map::TensorMap;
 use crate::memory::window;
 use crate::program::{Op, Traffic};
 use crate::report::ViolationKind;
-use crate::simd::{Handler, Level};
 
 pub(super) fn decode<'a>(
     d: &mut Decoder<'_, 'a>,
@@ -54,9 +55,8 @@ pub(super) fn decode<'a>(
                 Some("global"),
             ],
         ) if !cache && (to == "shared::cluster" || !multicast) => {
-            let (to, map, mbarrier, rest) = match operands {
-                [to, map, mbarrier, rest @ ..] => (to, map, mbarrier, rest),
-                _ => return Err(count(&form, operands)),
+            let [to, map, mbarrier, rest @ ..] = operands else {
+                return Err(count(&form, operands));
             };
             let mut op = d.op::<Load>();
             let [map, first, second] = place(d, &form, map, dims)?;
@@ -105,7 +105,7 @@ fn place<'a>(
     let map = address(d, form, operand)?;
     let coordinates = match operand {
         Operand::Address { rest, .. } => match rest.as_slice() {
-            [coordinates] => d.elements(form, coordinates, dims)?,
+            [coordinates] => form.elements(coordinates, dims)?,
             _ => return Err(form.operand("an address alone", "a map and coordinates")),
         },
         _ => return Err(form.operand(format!("{operand:?}"), "a map and coordinates")),
@@ -160,15 +160,7 @@ fn chunks(
 
 struct Load;
 
-impl Handler for Load {
-    #[inline(always)]
-    fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
-        for lane in lanes_of(cx.mask) {
-            load_lane(cx, op, lane);
-        }
-        Flow::Next
-    }
-}
+lane_by_lane!(Load, load_lane);
 
 #[inline(never)]
 fn load_lane(cx: &mut Cx<'_>, op: &Op, lane: usize) {
@@ -227,15 +219,7 @@ fn gather(
 
 struct Store;
 
-impl Handler for Store {
-    #[inline(always)]
-    fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
-        for lane in lanes_of(cx.mask) {
-            store_lane(cx, op, lane);
-        }
-        Flow::Next
-    }
-}
+lane_by_lane!(Store, store_lane);
 
 #[inline(never)]
 fn store_lane(cx: &mut Cx<'_>, op: &Op, lane: usize) {

@@ -13,6 +13,22 @@ use crate::memory::window;
 use crate::program::Op;
 use crate::report::ViolationKind;
 
+/// A handler that calls a function for each active lane.
+macro_rules! lane_by_lane {
+    ($handler:ident, $each:ident) => {
+        impl $crate::simd::Handler for $handler {
+            #[inline(always)]
+            fn run<L: $crate::simd::Level>(cx: &mut Cx<'_>, op: &Op) -> $crate::exec::Flow {
+                for lane in $crate::lanes::lanes_of(cx.mask) {
+                    $each(cx, op, lane);
+                }
+                $crate::exec::Flow::Next
+            }
+        }
+    };
+}
+pub(super) use lane_by_lane;
+
 pub(super) type Unit = Range;
 
 /// An address operand as four entries of an operand list: slot, displacement in two halves, and

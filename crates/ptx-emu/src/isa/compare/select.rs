@@ -30,7 +30,7 @@ pub(super) fn by_predicate<'a>(
     let ty = form.ty()?;
     form.done()?;
     selectable(&form, ty)?;
-    let [result, a, b, c] = d.operands(&form, instruction)?;
+    let [result, a, b, c] = form.operands(instruction)?;
     let mut op = if wide(ty) {
         d.op::<Select64>()
     } else {

@@ -18,7 +18,7 @@ use crate::simd::{Handler, Level};
 /// frame of the caller; they are copied to and from the frame of the function.
 pub(super) fn call<'a>(
     d: &mut Decoder<'_, 'a>,
-    form: Form<'a>,
+    form: &Form<'a>,
     instruction: &Instruction<'a>,
 ) -> Result<(), LoadError> {
     form.done()?;
@@ -58,7 +58,7 @@ pub(super) fn call<'a>(
     if let Some(index) = direct {
         op.aux = d.callee(index);
     } else {
-        op.a = d.src(&form, target, Type::U64)?;
+        op.a = d.src(form, target, Type::U64)?;
         // any function of the module may be meant: number and index of each
         let all: Vec<u32> = (0..d.module_functions())
             .filter_map(|index| u32::try_from(index).ok())

@@ -262,40 +262,24 @@ trait Target {
     fn put<A: convert::Integer>(cx: &mut Cx<'_>, op: &Op, bits: [u64; 32], mode: Round);
 }
 
-impl Target for Single {
-    #[inline(always)]
-    fn put<A: convert::Integer>(cx: &mut Cx<'_>, op: &Op, bits: [u64; 32], mode: Round) {
-        let value =
-            lanewise!(|x in bits| -> f32 { convert::integer_to_single(A::from_bits64(x), mode) });
-        put_single(cx, op, value);
-    }
+macro_rules! targets {
+    ($($to:ty: $value:ty, $convert:ident, $put:expr;)*) => { $(
+        impl Target for $to {
+            #[inline(always)]
+            fn put<A: convert::Integer>(cx: &mut Cx<'_>, op: &Op, bits: [u64; 32], mode: Round) {
+                let value =
+                    lanewise!(|x in bits| -> $value { convert::$convert(A::from_bits64(x), mode) });
+                $put(cx, op, value);
+            }
+        }
+    )* };
 }
 
-impl Target for Double {
-    #[inline(always)]
-    fn put<A: convert::Integer>(cx: &mut Cx<'_>, op: &Op, bits: [u64; 32], mode: Round) {
-        let value =
-            lanewise!(|x in bits| -> f64 { convert::integer_to_double(A::from_bits64(x), mode) });
-        put_double(cx, op, value);
-    }
-}
-
-impl Target for F16 {
-    #[inline(always)]
-    fn put<A: convert::Integer>(cx: &mut Cx<'_>, op: &Op, bits: [u64; 32], mode: Round) {
-        let value =
-            lanewise!(|x in bits| -> u16 { convert::integer_to_f16(A::from_bits64(x), mode) });
-        put_half::<F16>(cx, op, value);
-    }
-}
-
-impl Target for Bf16 {
-    #[inline(always)]
-    fn put<A: convert::Integer>(cx: &mut Cx<'_>, op: &Op, bits: [u64; 32], mode: Round) {
-        let value =
-            lanewise!(|x in bits| -> u16 { convert::integer_to_bf16(A::from_bits64(x), mode) });
-        put_half::<Bf16>(cx, op, value);
-    }
+targets! {
+    Single: f32, integer_to_single, put_single;
+    Double: f64, integer_to_double, put_double;
+    F16: u16, integer_to_f16, put_half::<F16>;
+    Bf16: u16, integer_to_bf16, put_half::<Bf16>;
 }
 
 /// From any integer, as `A`.

@@ -31,7 +31,7 @@ pub(super) fn pair<'a>(
     let Some(mode) = modifiers.near_or_zero() else {
         return Err(form.unsupported("it needs `.rn` or `.rz`"));
     };
-    let [result, a, b] = d.operands(form, instruction)?;
+    let [result, a, b] = form.operands(instruction)?;
     let brain = to == "bf16x2";
     let ty = if brain { Type::Bf16x2 } else { Type::F16x2 };
     let (a, wide_a) = source(d, form, a, Type::F32)?;
@@ -201,14 +201,14 @@ pub(super) fn to_bytes<'a>(
     };
     op.aux |= if modifiers.relu { RELU } else { 0 };
     let result = if from == "f32" {
-        let [result, a, b] = d.operands(form, instruction)?;
+        let [result, a, b] = form.operands(instruction)?;
         let (a, wide_a) = source(d, form, a, Type::F32)?;
         let (b, wide_b) = source(d, form, b, Type::F32)?;
         (op.a, op.b) = (a, b);
         op.aux |= if wide_a { WIDE_A } else { 0 } | if wide_b { WIDE_B } else { 0 };
         result
     } else {
-        let [result, a] = d.operands(form, instruction)?;
+        let [result, a] = form.operands(instruction)?;
         op.a = source(d, form, a, Type::F16x2)?.0;
         result
     };
@@ -272,7 +272,7 @@ pub(super) fn from_bytes<'a>(
     if modifiers.rounding != Some("rn") || modifiers.finite {
         return Err(form.unsupported("it needs `.rn`, and takes no `.satfinite`"));
     }
-    let [result, a] = d.operands(form, instruction)?;
+    let [result, a] = form.operands(instruction)?;
     let (to, register) = result_of(d, form, result, Type::F16x2)?;
     if register != 32 {
         return Err(form.operand(format!("a register of {register} bits"), "one of 32"));

@@ -72,7 +72,7 @@ pub(super) fn ends<'a>(
     to: Type,
     from: Type,
 ) -> Result<Ends, LoadError> {
-    let [result, operand] = d.operands(form, instruction)?;
+    let [result, operand] = form.operands(instruction)?;
     let (a, wide_a) = source(d, form, operand, from)?;
     let (slot, register) = result_of(d, form, result, to)?;
     let aux = if wide_a { WIDE_A } else { 0 } | if register == 64 { WIDE_D } else { 0 };

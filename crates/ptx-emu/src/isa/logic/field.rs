@@ -87,7 +87,7 @@ fn insert<'a>(
         Type::B64 => d.op::<Insert64>(),
         _ => return Err(no_type(form)),
     };
-    let [result, a, b, position, length] = d.operands(form, instruction)?;
+    let [result, a, b, position, length] = form.operands(instruction)?;
     op.d = d.dst(form, result, ty)?;
     op.a = d.src(form, a, ty)?;
     op.b = d.src(form, b, ty)?;

@@ -102,17 +102,24 @@ pub(super) fn change<T>(
     Some(result)
 }
 
+/// A handler that finds the objects of the lanes and leaves the rest to a function.
+macro_rules! at_spots {
+    ($handler:ident, $kind:expr, $operate:ident) => {
+        impl Handler for $handler {
+            #[inline(always)]
+            fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
+                let spots = spots::<L>(cx, op, $kind);
+                $operate(cx, op, &spots);
+                Flow::Next
+            }
+        }
+    };
+}
+
 /// `mbarrier.init`
 pub(super) struct Init;
 
-impl Handler for Init {
-    #[inline(always)]
-    fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
-        let spots = spots::<L>(cx, op, Kind::Init);
-        init(cx, op, &spots);
-        Flow::Next
-    }
-}
+at_spots!(Init, Kind::Init, init);
 
 #[inline(never)]
 fn init(cx: &mut Cx<'_>, op: &Op, spots: &[Option<Spot>; 32]) {
@@ -141,14 +148,7 @@ fn init(cx: &mut Cx<'_>, op: &Op, spots: &[Option<Spot>; 32]) {
 /// `mbarrier.inval`
 pub(super) struct End;
 
-impl Handler for End {
-    #[inline(always)]
-    fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
-        let spots = spots::<L>(cx, op, Kind::Init);
-        end(cx, op, &spots);
-        Flow::Next
-    }
-}
+at_spots!(End, Kind::Init, end);
 
 #[inline(never)]
 fn end(cx: &mut Cx<'_>, op: &Op, spots: &[Option<Spot>; 32]) {
@@ -166,14 +166,7 @@ fn end(cx: &mut Cx<'_>, op: &Op, spots: &[Option<Spot>; 32]) {
 /// `mbarrier.expect_tx`, `mbarrier.complete_tx`
 pub(super) struct Adjust;
 
-impl Handler for Adjust {
-    #[inline(always)]
-    fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
-        let spots = spots::<L>(cx, op, Kind::Sync);
-        adjust(cx, op, &spots);
-        Flow::Next
-    }
-}
+at_spots!(Adjust, Kind::Sync, adjust);
 
 #[inline(never)]
 fn adjust(cx: &mut Cx<'_>, op: &Op, spots: &[Option<Spot>; 32]) {
@@ -194,14 +187,7 @@ fn adjust(cx: &mut Cx<'_>, op: &Op, spots: &[Option<Spot>; 32]) {
 /// `mbarrier.arrive`, `mbarrier.arrive_drop`
 pub(super) struct Arrive;
 
-impl Handler for Arrive {
-    #[inline(always)]
-    fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
-        let spots = spots::<L>(cx, op, Kind::Sync);
-        arrive(cx, op, &spots);
-        Flow::Next
-    }
-}
+at_spots!(Arrive, Kind::Sync, arrive);
 
 #[inline(never)]
 fn arrive(cx: &mut Cx<'_>, op: &Op, spots: &[Option<Spot>; 32]) {
@@ -270,14 +256,7 @@ impl Handler for PendingCount {
 /// at once, but who has not seen the phase complete must not touch them.
 pub(super) struct ArriveCopies;
 
-impl Handler for ArriveCopies {
-    #[inline(always)]
-    fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
-        let spots = spots::<L>(cx, op, Kind::Sync);
-        arrive_copies(cx, op, &spots);
-        Flow::Next
-    }
-}
+at_spots!(ArriveCopies, Kind::Sync, arrive_copies);
 
 #[inline(never)]
 fn arrive_copies(cx: &mut Cx<'_>, op: &Op, spots: &[Option<Spot>; 32]) {

@@ -23,7 +23,7 @@ pub(crate) fn decode<'a>(
         if ty != Type::B32 {
             return Err(form.unsupported("its type"));
         }
-        let [result] = d.operands(&form, instruction)?;
+        let [result] = form.operands(instruction)?;
         let mut op = d.op::<Active>();
         op.d = d.dst(&form, result, Type::B32)?;
         d.push(op);
@@ -37,7 +37,7 @@ pub(crate) fn decode<'a>(
         "vote" => votes(d, form, instruction),
         "match" => matches(d, form, instruction),
         "redux" => reduction(d, form, instruction),
-        _ => elect(d, form, instruction),
+        _ => elect(d, &form, instruction),
     }
 }
 
@@ -57,7 +57,7 @@ fn votes<'a>(
     let mode = form.choice(&["all", "any", "uni", "ballot"]);
     let ty = form.ty()?;
     form.done()?;
-    let [result, value, members] = d.operands(&form, instruction)?;
+    let [result, value, members] = form.operands(instruction)?;
     let mut op = match (mode, ty) {
         (Some("all"), Type::Pred) => d.op::<Vote<{ vote::ALL }>>(),
         (Some("any"), Type::Pred) => d.op::<Vote<{ vote::ANY }>>(),
@@ -84,7 +84,7 @@ fn matches<'a>(
     let mode = form.choice(&["any", "all"]);
     let ty = form.ty()?;
     form.done()?;
-    let [result, value, members] = d.operands(&form, instruction)?;
+    let [result, value, members] = form.operands(instruction)?;
     let mut op = match (mode, ty) {
         (Some("any"), Type::B32) => d.op::<MatchAny<u32>>(),
         (Some("any"), Type::B64) => d.op::<MatchAny<u64>>(),
@@ -112,7 +112,7 @@ fn reduction<'a>(
     let mode = form.choice(&["add", "min", "max", "and", "or", "xor"]);
     let ty = form.ty()?;
     form.done()?;
-    let [result, value, members] = d.operands(&form, instruction)?;
+    let [result, value, members] = form.operands(instruction)?;
     let mut op = match (mode, ty) {
         (Some("add"), Type::U32 | Type::S32) => d.op::<Reduce<{ operation::ADD }>>(),
         (Some("min"), Type::U32) => d.op::<Reduce<{ operation::MIN_U }>>(),
@@ -133,18 +133,18 @@ fn reduction<'a>(
 
 fn elect<'a>(
     d: &mut Decoder<'_, 'a>,
-    form: Form<'a>,
+    form: &Form<'a>,
     instruction: &Instruction<'a>,
 ) -> Result<(), LoadError> {
     form.done()?;
-    let [result, members] = d.operands(&form, instruction)?;
+    let [result, members] = form.operands(instruction)?;
     let Operand::Pair(register, pred) = result else {
         return Err(form.operand(format!("{result:?}"), "a register and a predicate, `d|p`"));
     };
     let mut op = d.op::<Elect>();
-    op.d = d.dst(&form, register, Type::B32)?;
-    op.b = d.pred_dst(&form, pred)?;
-    op.c = d.src(&form, members, Type::B32)?;
+    op.d = d.dst(form, register, Type::B32)?;
+    op.b = d.pred_dst(form, pred)?;
+    op.c = d.src(form, members, Type::B32)?;
     d.push(op);
     Ok(())
 }

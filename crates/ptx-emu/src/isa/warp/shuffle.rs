@@ -36,7 +36,7 @@ pub(super) fn decode<'a>(
     if ty != Type::B32 {
         return Err(form.unsupported("it exchanges 32 bits"));
     }
-    let [result, value, b, c, members] = d.operands(&form, instruction)?;
+    let [result, value, b, c, members] = form.operands(instruction)?;
     let mut slots = vec![d.src(&form, members, ty)?];
     let mut op = if let (Operand::Int(b), Operand::Int(c), Operand::Int(members)) = (b, c, members)
         && low(*members) == u32::MAX
@@ -78,7 +78,6 @@ struct Sources {
 
 impl Sources {
     #[inline(always)]
-    #[allow(clippy::cast_possible_truncation, reason = "lanes are below 32")]
     fn of(mode: u8, b: &[u32; 32], c: &[u32; 32]) -> Self {
         let computed: [u32; 32] = each(|lane| {
             let (lane, b, segment) = (lane as u32, b[lane] & 31, c[lane] >> 8 & 31);
@@ -156,14 +155,12 @@ struct Up<const N: usize>;
 /// By table.
 struct Any;
 
-#[allow(clippy::cast_possible_truncation, reason = "lanes are below 32")]
 impl<const N: usize> Flip<N> {
     fn source(_: &Sources) -> impl Fn(u32) -> u32 {
         |lane| lane ^ N as u32
     }
 }
 
-#[allow(clippy::cast_possible_truncation, reason = "lanes are below 32")]
 impl<const N: usize> Spread<N> {
     fn source(sources: &Sources) -> impl Fn(u32) -> u32 {
         let first = sources.from[0];
@@ -171,14 +168,12 @@ impl<const N: usize> Spread<N> {
     }
 }
 
-#[allow(clippy::cast_possible_truncation, reason = "lanes are below 32")]
 impl<const N: usize> Down<N> {
     fn source(_: &Sources) -> impl Fn(u32) -> u32 {
         |lane| lane + N as u32
     }
 }
 
-#[allow(clippy::cast_possible_truncation, reason = "lanes are below 32")]
 impl<const N: usize> Up<N> {
     fn source(_: &Sources) -> impl Fn(u32) -> u32 {
         |lane| lane.wrapping_sub(N as u32)

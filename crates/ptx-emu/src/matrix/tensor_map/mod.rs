@@ -268,11 +268,6 @@ impl TensorMap {
         self.rank
     }
 
-    /// Swizzling of the box.
-    pub(crate) fn swizzle(&self) -> Swizzle {
-        self.swizzle
-    }
-
     /// Elements taken in each dimension.
     pub(crate) fn counts(&self) -> [u32; 5] {
         std::array::from_fn(|i| self.box_dims[i].div_ceil(self.element_strides[i]))

@@ -1,6 +1,6 @@
 use super::{Random, at_level, levels};
 use crate::matrix::Lanes;
-use crate::matrix::rows::{Row, address_mask, ldmatrix, movmatrix, row_lane, stmatrix};
+use crate::matrix::rows::{Row, address_mask, ldmatrix, movmatrix, stmatrix};
 
 /// Element (r, c) is `0x100 r + c + 1`: all different.
 fn numbered() -> [Row; 8] {
@@ -78,13 +78,6 @@ fn movmatrix_transposes() {
 #[test]
 fn addresses_come_from_eight_lanes_per_matrix() {
     for matrices in [1, 2, 4] {
-        let mut mask = 0_u32;
-        for matrix in 0..matrices {
-            for row in 0..8 {
-                assert_eq!(row_lane(matrix, row), 8 * matrix + row);
-                mask |= 1 << row_lane(matrix, row);
-            }
-        }
-        assert_eq!(mask, address_mask(matrices));
+        assert_eq!(address_mask(matrices), u32::MAX >> (32 - 8 * matrices));
     }
 }

@@ -3,14 +3,13 @@
 use super::tables::rows;
 use crate::num::Round::{self, Down, Near, Up, Zero};
 use crate::num::convert::{
-    Integer, bf16_to_integer, double_integral, double_to_integer, double_to_single, f16_integral,
-    f16_to_integer, integer_to_bf16, integer_to_double, integer_to_f16, integer_to_integer,
-    integer_to_single, pack, single_integral, single_to_double, single_to_integer,
+    Integer, double_integral, double_to_integer, double_to_single, integer_to_bf16,
+    integer_to_double, integer_to_f16, integer_to_single, pack, single_integral, single_to_double,
+    single_to_integer,
 };
-use crate::num::narrow::{
-    double_to_bf16, double_to_f16, relu_tf32, to_bf16, to_f16, to_tf32, to_tf32_away,
-};
+use crate::num::narrow::{relu_tf32, to_bf16, to_f16, to_tf32, to_tf32_away};
 use crate::num::packed::{self, bf16x2, f16x2, int16x2};
+use crate::num::round::odd;
 
 const MODES: [Round; 4] = [Near, Zero, Down, Up];
 
@@ -18,8 +17,8 @@ fn float_to_float(name: &str, a: u64, mode: Round) -> Option<u64> {
     let (wide, x) = (f64::from_bits(a), f32::from_bits(a as u32));
     Some(match name {
         "f64_f32" => double_to_single(wide, mode).to_bits().into(),
-        "f64_f16" => double_to_f16(wide, mode).into(),
-        "f64_bf16" => double_to_bf16(wide, mode).into(),
+        "f64_f16" => to_f16(odd(wide), mode, false).into(),
+        "f64_bf16" => to_bf16(odd(wide), mode, false).into(),
         "f32_f16" => to_f16(x, mode, false).into(),
         "f32_bf16" => to_bf16(x, mode, false).into(),
         "f32_tf32" => {
@@ -87,53 +86,10 @@ fn conversions_equal_exact_ones() {
 }
 
 #[test]
-fn integers_extend_cut_and_saturate() {
-    fn check<A: Integer, D: Integer>(value: impl Fn(A) -> i128) {
-        let (low, high) = if D::SIGNED {
-            (-(1i128 << (D::BITS - 1)), (1i128 << (D::BITS - 1)) - 1)
-        } else {
-            (0, (1i128 << D::BITS) - 1)
-        };
-        let mask = u64::MAX >> (64 - D::BITS);
-        let edges = (0..64).flat_map(|i| [1u64 << i, (1 << i) - 1, !(1 << i), (1 << i) + 1]);
-        for bits in edges.chain(super::scattered(50)) {
-            let a = A::from_bits64(bits);
-            let v = value(a);
-            let cut = integer_to_integer::<A, D>(a, false).to_bits64() & mask;
-            assert_eq!(cut, v as u64 & mask, "{v}");
-            let sat = integer_to_integer::<A, D>(a, true).to_bits64() & mask;
-            assert_eq!(
-                sat,
-                v.clamp(low, high) as u64 & mask,
-                "{v} in {low}..={high}"
-            );
-        }
-    }
-    macro_rules! all {
-        ($($a:ident)*) => { $(
-            check::<$a, u8>(i128::from);
-            check::<$a, i8>(i128::from);
-            check::<$a, u16>(i128::from);
-            check::<$a, i16>(i128::from);
-            check::<$a, u32>(i128::from);
-            check::<$a, i32>(i128::from);
-            check::<$a, u64>(i128::from);
-            check::<$a, i64>(i128::from);
-        )* };
-    }
-    all!(u8 i8 u16 i16 u32 i32 u64 i64);
-}
-
-#[test]
 fn integral_values_follow_the_host() {
     let host: [fn(f64) -> f64; 4] = [f64::round_ties_even, f64::trunc, f64::floor, f64::ceil];
     let same = |a: f64, b: f64| a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan();
     for (mode, host) in MODES.into_iter().zip(host) {
-        for h in 0..=u16::MAX {
-            let x = half::f16::from_bits(h);
-            let r = half::f16::from_bits(f16_integral(h, mode));
-            assert!(same(r.to_f64(), host(x.to_f64())), "{x} {mode:?}: {r}");
-        }
         for bits in super::scattered(200_000) {
             let wide = f64::from_bits(bits & 0xc37f_ffff_ffff_ffff | 0x3f00_0000_0000_0000);
             let near = f64::from(bits as i16) * 0.25;
@@ -164,11 +120,6 @@ fn nan_gives_the_integer_of_the_isa() {
     assert_eq!(single_to_integer::<u64>(f32::NAN, Down), 1 << 63);
     assert_eq!(double_to_integer::<i32>(f64::NAN, Zero), i32::MIN);
     assert_eq!(double_to_integer::<u16>(f64::NAN, Near), 0x8000);
-    assert_eq!(f16_to_integer::<i64>(0x7e00, Zero), i64::MIN);
-    assert_eq!(bf16_to_integer::<i16>(0x7fc0, Zero), 0);
-    assert_eq!(f16_to_integer::<i8>(0xd900, Near), -128);
-    assert_eq!(bf16_to_integer::<u32>(0x4f80, Near), u32::MAX);
-    assert_eq!(f16_to_integer::<i32>(0xc500, Up), -5);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! One form of an atomic instruction, and what it does to a value.
 
+use std::fmt::Write;
 use std::rc::Rc;
 
 use crate::case::{Case, module};
@@ -53,23 +54,32 @@ impl Form {
         let register = format!("b{}", self.bits);
         let size = bytes * self.vector;
         let mut text = String::from(".reg .b32 %i<4>;\n.reg .b64 %x<8>;\n");
-        text += &format!(".shared .align 16 .b8 cells[{}];\n", 64 * size);
+        writeln!(text, ".shared .align 16 .b8 cells[{}];", 64 * size).unwrap();
         for name in ["a", "b", "c", "d"] {
-            text += &format!(".reg .{register} %{name}<8>;\n");
+            writeln!(text, ".reg .{register} %{name}<8>;").unwrap();
         }
         text += "mov.u32 %i0, %ctaid.x;\nmov.u32 %i1, %ntid.x;\nmov.u32 %i2, %tid.x;\n\
                  mad.lo.u32 %i3, %i0, %i1, %i2;\nld.param.u64 %x0, [p0];\n";
-        text += &format!("mad.wide.u32 %x1, %i3, {size}, %x0;\n");
+        writeln!(text, "mad.wide.u32 %x1, %i3, {size}, %x0;").unwrap();
         for (at, name) in ["a", "b", "c"].iter().enumerate() {
-            text += &format!("ld.param.u64 %x2, [p{}];\n", at + 1);
-            text += &format!("mad.wide.u32 %x3, %i3, {size}, %x2;\n");
+            writeln!(text, "ld.param.u64 %x2, [p{}];", at + 1).unwrap();
+            writeln!(text, "mad.wide.u32 %x3, %i3, {size}, %x2;").unwrap();
             for i in 0..self.vector {
-                text += &format!("ld.global.{register} %{name}{i}, [%x3+{}];\n", i * bytes);
+                writeln!(
+                    text,
+                    "ld.global.{register} %{name}{i}, [%x3+{}];",
+                    i * bytes
+                )
+                .unwrap();
             }
         }
         let memory = match space {
             Space::Shared | Space::GenericShared => {
-                text += &format!("mov.u64 %x4, cells;\nmad.wide.u32 %x4, %i2, {size}, %x4;\n");
+                writeln!(
+                    text,
+                    "mov.u64 %x4, cells;\nmad.wide.u32 %x4, %i2, {size}, %x4;"
+                )
+                .unwrap();
                 ".shared"
             }
             _ => {
@@ -78,7 +88,7 @@ impl Form {
             }
         };
         for i in 0..self.vector {
-            text += &format!("st{memory}.{register} [%x4+{}], %a{i};\n", i * bytes);
+            writeln!(text, "st{memory}.{register} [%x4+{}], %a{i};", i * bytes).unwrap();
         }
         text += match space {
             Space::GenericShared => "cvta.shared.u64 %x5, %x4;\n",
@@ -102,15 +112,17 @@ impl Form {
         } else {
             String::new()
         };
-        text += &format!("{opcode} {result}[%x5], {}{third};\n", list("b"));
-        text += &format!("add.s64 %x6, %x1, {};\n", threads * size);
+        writeln!(text, "{opcode} {result}[%x5], {}{third};", list("b")).unwrap();
+        writeln!(text, "add.s64 %x6, %x1, {};", threads * size).unwrap();
         for i in 0..self.vector {
-            text += &format!(
-                "ld{memory}.{register} %c{i}, [%x4+{at}];\nst.global.{register} [%x1+{at}], %c{i};\n",
+            writeln!(
+                text,
+                "ld{memory}.{register} %c{i}, [%x4+{at}];\nst.global.{register} [%x1+{at}], %c{i};",
                 at = i * bytes
-            );
+            )
+            .unwrap();
             let old = if root == "atom" { "d" } else { "a" };
-            text += &format!("st.global.{register} [%x6+{}], %{old}{i};\n", i * bytes);
+            writeln!(text, "st.global.{register} [%x6+{}], %{old}{i};", i * bytes).unwrap();
         }
         let column = |at: usize| {
             let cells = rows.iter().map(|row| row[at].to_le_bytes());
@@ -147,72 +159,6 @@ impl Form {
     }
 }
 
-/// A binary fraction rounded to nearest even in a format.
-pub(super) fn rounded(x: f64, exponent: i32, fraction: i32) -> u64 {
-    let sign = u64::from(x.is_sign_negative()) << (exponent + fraction);
-    let bias = (1 << (exponent - 1)) - 1;
-    let infinity = ((1_u64 << exponent) - 1) << fraction;
-    if x.is_nan() {
-        return infinity | ((1 << fraction) - 1);
-    }
-    let x = x.abs();
-    if x == 0.0 || x.is_infinite() {
-        return sign | if x == 0.0 { 0 } else { infinity };
-    }
-    let power = i32::try_from(x.to_bits() >> 52).unwrap() - 1023;
-    let power = power.max(1 - bias);
-    let quantum = 2_f64.powi(power - fraction);
-    let steps = (x / quantum).round_ties_even();
-    // the leading one of `steps` adds to the exponent, also where rounding carries
-    #[allow(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "small integers"
-    )]
-    let bits = steps as u64 + (u64::try_from(power + bias - 1).unwrap() << fraction);
-    sign | bits.min(infinity)
-}
-
-pub(super) fn valued(bits: u64, exponent: i32, fraction: i32) -> f64 {
-    let significand = bits & ((1 << fraction) - 1);
-    let field = i32::try_from(bits >> fraction & ((1 << exponent) - 1)).unwrap();
-    let bias = (1 << (exponent - 1)) - 1;
-    let sign = if bits >> (exponent + fraction) & 1 == 0 {
-        1.0
-    } else {
-        -1.0
-    };
-    #[allow(clippy::cast_precision_loss, reason = "few bits")]
-    let magnitude = match field {
-        0 => significand as f64 * 2_f64.powi(1 - bias - fraction),
-        f if f == (1 << exponent) - 1 && significand == 0 => f64::INFINITY,
-        f if f == (1 << exponent) - 1 => f64::NAN,
-        f => (significand | 1 << fraction) as f64 * 2_f64.powi(f - bias - fraction),
-    };
-    sign * magnitude
-}
-
 pub(super) fn never(_: u64) -> bool {
     false
-}
-
-/// What a half format's operations do.
-pub(super) fn half(
-    operation: &str,
-    exponent: i32,
-    fraction: i32,
-) -> impl Fn(u64, u64) -> u64 + use<> {
-    let operation = operation.to_owned();
-    move |a, b| {
-        let (x, y) = (valued(a, exponent, fraction), valued(b, exponent, fraction));
-        match operation.as_str() {
-            "add" => rounded(x + y, exponent, fraction),
-            _ if x.is_nan() && y.is_nan() => rounded(f64::NAN, exponent, fraction),
-            _ if x.is_nan() => b,
-            _ if y.is_nan() => a,
-            "min" if x < y || x == y && x.is_sign_negative() => a,
-            "max" if x > y || x == y && x.is_sign_positive() => a,
-            _ => b,
-        }
-    }
 }

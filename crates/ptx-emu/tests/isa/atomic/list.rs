@@ -2,8 +2,9 @@
 
 use std::rc::Rc;
 
-use super::form::{Form, Model, Space, half, never};
+use super::form::{Form, Model, Space, never};
 use crate::case::Case;
+use crate::exact::{BF16, F16, F32, F64, Mode};
 use crate::values;
 
 pub(super) fn integers() -> Vec<Form> {
@@ -19,10 +20,6 @@ pub(super) fn integers() -> Vec<Form> {
             target: "sm_80",
         }
     };
-    #[allow(clippy::cast_possible_truncation, reason = "32-bit values")]
-    pub(super) fn signed(a: u64) -> i32 {
-        (a as u32).cast_signed()
-    }
     vec![
         form("and.b32", 32, |a, b, _| a & b),
         form("and.b64", 64, |a, b, _| a & b),
@@ -76,27 +73,17 @@ pub(super) fn integers() -> Vec<Form> {
     ]
 }
 
+fn signed(a: u64) -> i32 {
+    (a as u32).cast_signed()
+}
+
 pub(super) fn u3_add(a: u64, b: u64, _: u64) -> u64 {
     a.wrapping_add(b)
 }
 
-pub(super) fn nan32(bits: u64) -> bool {
-    bits & 0x7fff_ffff > 0x7f80_0000
-}
-
-#[allow(clippy::cast_possible_truncation, reason = "the sum is rounded to f32")]
 pub(super) fn add_f32(flush: bool) -> Model {
-    let flushed = move |x: f32| {
-        if flush && x.is_subnormal() {
-            x * 0.0
-        } else {
-            x
-        }
-    };
-    Rc::new(move |a, b, _| {
-        let value = |bits: u64| f64::from(flushed(f32::from_bits(bits as u32)));
-        u64::from(flushed((value(a) + value(b)) as f32).to_bits())
-    })
+    let flushed = move |bits: u64| if flush { F32.flush(bits) } else { bits };
+    Rc::new(move |a, b, _| flushed(F32.add(&[flushed(a), flushed(b)], Mode::Near)))
 }
 
 /// Sums of `f32` flush subnormals in global memory, and only there.
@@ -107,7 +94,7 @@ pub(super) fn f32_sum(operation: &'static str, vector: usize, global: bool) -> F
         vector,
         edges: values::f32s(),
         new: add_f32(global),
-        nan: nan32,
+        nan: |bits| F32.is_nan(bits),
         target: if vector > 1 { "sm_90" } else { "sm_80" },
     }
 }
@@ -118,8 +105,8 @@ pub(super) fn f64_sum() -> Form {
         bits: 64,
         vector: 1,
         edges: values::f64s(),
-        new: Rc::new(|a, b, _| (f64::from_bits(a) + f64::from_bits(b)).to_bits()),
-        nan: |bits| f64::from_bits(bits).is_nan(),
+        new: Rc::new(|a, b, _| F64.add(&[a, b], Mode::Near)),
+        nan: |bits| F64.is_nan(bits),
         target: "sm_80",
     }
 }
@@ -152,18 +139,20 @@ pub(super) fn halves() -> Vec<Form> {
         ("v2.max.noftz.bf16x2", 2),
     ] {
         let brain = operation.contains("bf16");
-        let (exponent, fraction) = if brain { (8, 7) } else { (5, 10) };
-        let name = ["add", "min", "max"]
-            .into_iter()
-            .find(|n| operation.contains(n));
-        let new = half(name.unwrap(), exponent, fraction);
+        let format = if brain { BF16 } else { F16 };
+        let new = move |a, b| {
+            if operation.contains("add") {
+                format.add(&[a, b], Mode::Near)
+            } else {
+                format.extreme(&[a, b], operation.contains("max"), false)
+            }
+        };
         let edges = if brain {
             values::bf16s()
         } else {
             values::f16s()
         };
         let pair = operation.contains("x2");
-        let halves_nan = if brain { nan_bf16 } else { nan_f16 };
         forms.push(Form {
             operation,
             bits: if pair { 32 } else { 16 },
@@ -180,13 +169,16 @@ pub(super) fn halves() -> Vec<Form> {
             },
             new: Rc::new(move |a, b, _| {
                 if pair {
-                    let low = canonical(new(a & 0xffff, b & 0xffff), halves_nan);
-                    canonical(new(a >> 16, b >> 16), halves_nan) << 16 | low
+                    new(a >> 16, b >> 16) << 16 | new(a & 0xffff, b & 0xffff)
                 } else {
                     new(a, b)
                 }
             }),
-            nan: if pair { never } else { halves_nan },
+            nan: match (pair, brain) {
+                (true, _) => never,
+                (_, true) => |bits| BF16.is_nan(bits),
+                _ => |bits| F16.is_nan(bits),
+            },
             target: if vector > 1 || brain {
                 "sm_90"
             } else {
@@ -195,18 +187,6 @@ pub(super) fn halves() -> Vec<Form> {
         });
     }
     forms
-}
-
-pub(super) fn nan_f16(bits: u64) -> bool {
-    bits & 0x7fff > 0x7c00
-}
-
-pub(super) fn nan_bf16(bits: u64) -> bool {
-    bits & 0x7fff > 0x7f80
-}
-
-pub(super) fn canonical(bits: u64, nan: fn(u64) -> bool) -> u64 {
-    if nan(bits) { 0x7fff } else { bits }
 }
 
 pub(super) fn forms() -> Vec<Case> {

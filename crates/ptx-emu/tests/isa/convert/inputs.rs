@@ -1,7 +1,7 @@
 //! Inputs of conversions.
 
 use super::Kind::{self, Float, Integer};
-use crate::rounding::{BF16, E4M3, E5M2, F16, F32, F64, Format, Mode, Number, TF32, Value};
+use crate::exact::{BF16, E4M3, E5M2, F16, F32, F64, Format, Mode, Number, TF32, Value};
 use crate::values::{floats, integers, random};
 
 /// Bits of f32 or f64 around what other formats hold: halves between neighbours, limits of

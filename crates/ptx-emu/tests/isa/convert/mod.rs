@@ -7,7 +7,7 @@ pub(crate) mod packed;
 use ptx_emu::{Checks, Schedule, Simd};
 
 use crate::case::{Case, Ty, check, elementwise_for};
-use crate::rounding::{BF16, F16, F32, F64, Format, MODES, Mode, Number, Value};
+use crate::exact::{BF16, F16, F32, F64, Format, MODES, Mode, Number, Value};
 
 /// A type of one number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -202,9 +202,9 @@ fn ty(bits: u32) -> Ty {
 /// The form `cvt{modifiers}.to.from`, in registers of the width of the types, or of 64 bits.
 fn case(modifiers: &str, to: (&str, Kind), from: (&str, Kind), wide: bool) -> Case {
     let has = |part: &str| modifiers.split('.').any(|p| p == part);
-    let rounding = MODES
+    let rounding = MODES[1..]
         .iter()
-        .find(|(name, _)| modifiers.starts_with(&format!(".{name}")));
+        .find(|(name, _)| modifiers.starts_with(name));
     let brain = to.1 == Float(BF16) || from.1 == Float(BF16);
     let register = |kind: Kind| if wide { 64 } else { kind.bits().max(16) };
     let conversion = Conversion {
@@ -243,7 +243,10 @@ fn case(modifiers: &str, to: (&str, Kind), from: (&str, Kind), wide: bool) -> Ca
 fn modifiers(to: Kind, from: Kind) -> Vec<String> {
     let brain = to == Float(BF16) || from == Float(BF16);
     let single = to == Float(F32) || from == Float(F32);
-    let names = |suffix: &str| MODES.map(|(name, _)| format!(".{name}{suffix}")).to_vec();
+    let names = |suffix: &str| -> Vec<_> {
+        let named = MODES[1..].iter();
+        named.map(|(name, _)| format!("{name}{suffix}")).collect()
+    };
     let roundings = match (to, from) {
         (Integer { .. }, Integer { .. }) => vec![String::new()],
         (Integer { .. }, Float(_)) => names("i"),

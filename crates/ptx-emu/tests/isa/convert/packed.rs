@@ -2,7 +2,7 @@
 
 use super::inputs::between;
 use crate::case::{Case, Ty, check, elementwise_for, exactly};
-use crate::rounding::{BF16, E4M3, E5M2, F16, F32, Format, Mode, TF32};
+use crate::exact::{BF16, E4M3, E5M2, F16, F32, Format, Mode, TF32};
 use crate::values::{f32s, integers, random, rows2, rows3};
 
 /// A conversion of one value of a pair.

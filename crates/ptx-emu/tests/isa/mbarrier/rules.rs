@@ -2,7 +2,7 @@
 
 use super::{ping_pong, text, wait};
 use crate::faults::{finds, refuses};
-use ptx_emu::Launch;
+use ptx_emu::{Launch, Schedule};
 
 fn wrong(threads: u32, counts: [u32; 2], body: &str, expected: &[&str]) {
     finds(&text(counts, body), &Launch::linear(1, threads), expected);
@@ -171,7 +171,7 @@ fn waits_that_do_not_help() {
     );
     // not initialised for all
     let early = text_without_barrier("mbarrier.arrive.shared::cta.b64 _, [b];");
-    let report = crate::faults::report(&early, &Launch::linear(1, 64), 64, Default::default());
+    let report = crate::faults::report(&early, &Launch::linear(1, 64), 64, Schedule::default());
     assert!(
         crate::faults::kinds(&report).contains(&"SharedRace".to_owned()),
         "{report}"

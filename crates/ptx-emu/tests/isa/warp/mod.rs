@@ -6,6 +6,9 @@ use crate::case::{Case, check};
 use crate::control::{of_block, of_threads};
 use crate::faults::refuses;
 
+/// What `redux` makes of the values of its lanes.
+type Reduction = fn(&[u32]) -> u32;
+
 /// What a thread brings to a shuffle.
 fn brought(t: u32) -> u32 {
     t.wrapping_mul(0x9e37_79b9) ^ 0x5bd1
@@ -131,7 +134,7 @@ fn groups() -> Vec<Case> {
                  add.u32 %r8, %r8, 8;\nsetp.lt.u32 %p1, %r8, %r10;\n@%p1 bra L;\n\
                  mov.u32 %r9, %r7;"
             ),
-            |t| ((t & 24) / 8 + 1) * ((t & !7) + 7),
+            |t| (t / 8 % 4 + 1) * ((t & !7) + 7),
         ),
         of_block(
             "sm_80",
@@ -276,7 +279,6 @@ fn matches_and_reductions() -> Vec<Case> {
             |_| 7,
         ),
     ];
-    type Reduction = fn(&[u32]) -> u32;
     let reductions: [(&str, Reduction); 9] = [
         ("add.u32", |v| v.iter().fold(0, |a, b| a.wrapping_add(*b))),
         ("add.s32", |v| v.iter().fold(0, |a, b| a.wrapping_add(*b))),

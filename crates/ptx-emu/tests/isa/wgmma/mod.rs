@@ -62,9 +62,8 @@ impl Form {
         let (outer_across, across) = (across / 8, across % 8);
         // which offset leads in which direction: "Canonical Layouts" of the PTX ISA
         let (of_along, of_across) = match (trans, self.swizzle) {
-            (false, _) => (LEADING, stride),
             (true, 0) => (stride, LEADING),
-            (true, _) => (LEADING, stride),
+            _ => (LEADING, stride),
         };
         let at = across * span + along + outer_along * of_along + outer_across * of_across;
         let (line, chunk) = (at / 128, at / 16 % 8);
