@@ -82,8 +82,11 @@ pub(crate) fn run(cx: &mut Cx<'_>, left: &mut i64) -> Outcome {
 #[inline(always)]
 fn straight<const COUNT: bool>(cx: &mut Cx<'_>, left: &mut i64) -> (Flow, u32) {
     let ops = cx.grid.program.ops.as_slice();
+    let alone = cx.warp.fragments.is_empty();
     let mut rest = *left;
     let mut next = cx.pc;
+    // only the first instruction can be one that runs again
+    let mut again = COUNT && cx.entry == Entry::Resumed;
     loop {
         let at = next;
         let op = &ops[at as usize];
@@ -91,7 +94,6 @@ fn straight<const COUNT: bool>(cx: &mut Cx<'_>, left: &mut i64) -> (Flow, u32) {
         cx.pc = next;
         cx.mask = cx.active & (cx.warp.regs.preds[op.guard as usize] ^ op.flip);
         rest -= 1;
-        let again = COUNT && cx.entry == Entry::Resumed;
         let flow = if cx.mask != 0 || op.always {
             op.run.call(cx, op)
         } else {
@@ -103,20 +105,19 @@ fn straight<const COUNT: bool>(cx: &mut Cx<'_>, left: &mut i64) -> (Flow, u32) {
             tally.lanes += u64::from(cx.mask.count_ones());
         }
         cx.entry = Entry::Fresh;
-        if rest > 0 && cx.warp.fragments.is_empty() {
-            match flow {
-                // `next` is not read back from `cx`, for that would make each instruction wait
-                // for the one before.
-                Flow::Next => continue,
-                Flow::Jump => {
-                    next = cx.pc;
-                    continue;
-                }
-                _ => {}
+        again = false;
+        // A handler that leaves a fragment behind at its own place may say `Next`: only a jump
+        // leads back there.
+        match flow {
+            // `next` is not read back from `cx`, for that would make each instruction wait for the
+            // one before.
+            Flow::Next if alone && rest > 0 => {}
+            Flow::Jump if alone && rest > 0 && cx.warp.fragments.is_empty() => next = cx.pc,
+            _ => {
+                *left = rest;
+                return (flow, at);
             }
         }
-        *left = rest;
-        return (flow, at);
     }
 }
 

@@ -17,6 +17,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::ranges::{for_ranges, lane_at, touch};
+use super::states::States;
 use super::{Marks, RaceKind};
 use crate::access::Pattern;
 
@@ -78,7 +79,7 @@ pub(crate) struct GlobalShadow {
     read: Marks,
     written: Marks,
     /// Per word: readers of the low and the high half, writers of the low and the high half, 16 bits each.
-    states: OnceLock<Box<[AtomicU64]>>,
+    states: OnceLock<States>,
     alone: bool,
 }
 
@@ -100,7 +101,9 @@ impl GlobalShadow {
     pub(crate) fn begin_launch(&mut self, alone: bool) {
         self.read = Marks::new(self.bytes.div_ceil(32));
         self.written = Marks::new(self.bytes.div_ceil(32));
-        self.states = OnceLock::new();
+        if let Some(states) = self.states.get_mut() {
+            states.clear();
+        }
         self.alone = alone;
     }
 
@@ -236,11 +239,9 @@ impl GlobalShadow {
         ordered: &impl Fn(u32) -> bool,
     ) -> Option<GlobalConflict> {
         let words = usize::try_from(self.bytes.div_ceil(4)).ok()?;
-        let states = self
-            .states
-            .get_or_init(|| bytemuck::zeroed_slice_box(words));
+        let states = self.states.get_or_init(|| States::new(words));
         let first = p.place(base, words)?;
-        let states = states.get(first..first + p.cells.extent)?;
+        let states = states.touch(first, p.cells.extent, &p.cells.places)?;
         let mut found = None;
         for ((&place, &tag), &touched) in
             p.cells.places.iter().zip(&p.cells.tags).zip(&p.word_bytes)

@@ -10,6 +10,7 @@ mod present;
 mod proxy;
 mod ranges;
 mod shared;
+mod states;
 #[cfg(test)]
 mod tests;
 mod walk;
