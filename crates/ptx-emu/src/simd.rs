@@ -157,3 +157,46 @@ macro_rules! leveled {
     };
 }
 pub(crate) use leveled;
+
+/// The highest bits of 32 words.
+#[inline(always)]
+pub(crate) fn signs<L: Level>(words: &[u32; 32]) -> u32 {
+    #[cfg(target_arch = "x86_64")]
+    if L::KIND >= Simd::Avx2 {
+        // SAFETY: code of this level runs only where `Simd::detect` found AVX2.
+        return unsafe { signs_avx2(words) };
+    }
+    let bit = |lane: usize| words[lane] >> 31 << lane;
+    (0..32).fold(0, |all, lane| all | bit(lane))
+}
+
+/// The compiler finds the instruction for this by itself, and then takes its result apart.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx2")]
+fn signs_avx2(words: &[u32; 32]) -> u32 {
+    use std::arch::x86_64::{_mm256_castsi256_ps, _mm256_loadu_si256, _mm256_movemask_ps};
+    let (eights, _) = words.as_chunks::<8>();
+    eights.iter().rev().fold(0, |all, eight| {
+        // SAFETY: 32 bytes are read from an array of as many; the address needs no alignment.
+        let eight = unsafe { _mm256_loadu_si256(eight.as_ptr().cast()) };
+        let bits = _mm256_movemask_ps(_mm256_castsi256_ps(eight)).cast_unsigned();
+        all << 8 | bits
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Avx2, Scalar, Simd, signs};
+
+    #[test]
+    fn signs_of_words() {
+        for bits in [0, 1, 0x8000_0001, 0x1234_5678, u32::MAX] {
+            let words = std::array::from_fn(|lane| (bits >> lane) << 31 | lane as u32);
+            assert_eq!(signs::<Scalar>(&words), bits);
+            if Simd::detect() >= Simd::Avx2 {
+                assert_eq!(signs::<Avx2>(&words), bits);
+            }
+        }
+    }
+}

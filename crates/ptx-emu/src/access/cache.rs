@@ -9,14 +9,24 @@ use crate::lanes::{Lane, Registers};
 /// Patterns kept per instruction: rows that start at every multiple of 4 bytes modulo 32 make eight.
 const KEPT: usize = 8;
 
-/// A pattern with what the hit test reads.
+/// A pattern with what the hit test reads, which stands first, side by side.
 #[derive(Clone, Debug)]
+#[repr(C, align(64))]
 struct Entry {
+    key: Key,
+    /// Where it last led.
+    spot: Spot,
+    pattern: Pattern,
     /// -1 in active lanes, 0 in others.
     live: [i32; 32],
-    pattern: Pattern,
-    /// Where it last led.
-    spot: Option<Spot>,
+}
+
+/// All of a pattern but the distances.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Key {
+    mask: u32,
+    bytes: u32,
+    phase: u32,
 }
 
 /// A memory in which requests of a pattern lie as a whole.
@@ -27,6 +37,14 @@ pub(crate) struct Spot {
     pub start: u64,
     /// The addresses of the first active lane for which all lanes lie in it.
     pub bases: Range<u64>,
+}
+
+impl Spot {
+    const NOWHERE: Self = Self {
+        memory: Memory::Local,
+        start: 0,
+        bases: 0..0,
+    };
 }
 
 /// The last few patterns of one static instruction.
@@ -44,15 +62,20 @@ impl Entry {
     #[inline(always)]
     fn matches(&self, mask: u32, bytes: u32, base: u64, addresses: &[u64; 32]) -> bool {
         let rel = self.pattern.steps.rel();
-        self.pattern.fits(mask, bytes, base) && differs(mask, base, addresses, rel, &self.live) == 0
+        self.key == Key::of(mask, bytes, base)
+            && differs(mask, base, addresses, rel, &self.live) == 0
     }
 }
 
-impl Pattern {
-    /// Whether all but the distances are those of a request.
+impl Key {
+    /// `base` is the address of the first active lane.
     #[inline(always)]
-    fn fits(&self, mask: u32, bytes: u32, base: u64) -> bool {
-        self.mask == mask && self.bytes == bytes && u64::from(self.phase) == base & 31
+    fn of(mask: u32, bytes: u32, base: u64) -> Self {
+        Self {
+            mask,
+            bytes,
+            phase: base as u32 & 31,
+        }
     }
 }
 
@@ -86,8 +109,8 @@ impl PatternCache {
         pointers: Pointers,
     ) -> Option<Reached> {
         let entry = self.entries.get(self.recent)?;
-        let spot = entry.spot.as_ref()?;
-        if !entry.pattern.fits(mask, bytes, base) || !spot.bases.contains(&base) {
+        let spot = &entry.spot;
+        if entry.key != Key::of(mask, bytes, base) || !spot.bases.contains(&base) {
             return None;
         }
         let first = mask.trailing_zeros() as usize & 31;
@@ -121,7 +144,7 @@ impl PatternCache {
     /// Notes where requests of the recent pattern lead.
     pub(crate) fn note(&mut self, spot: Spot) {
         if let Some(entry) = self.entries.get_mut(self.recent) {
-            entry.spot = Some(spot);
+            entry.spot = spot;
         }
     }
 
@@ -157,7 +180,8 @@ impl PatternCache {
         let entry = Entry {
             live: std::array::from_fn(|lane| -(mask >> lane & 1).cast_signed()),
             pattern: Pattern::of(mask, bytes, addresses)?,
-            spot: None,
+            spot: Spot::NOWHERE,
+            key: Key::of(mask, bytes, base),
         };
         if count < KEPT {
             self.entries.push(entry);

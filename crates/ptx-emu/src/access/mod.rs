@@ -44,16 +44,19 @@ pub(crate) struct Cells {
 }
 
 /// One warp-level memory request, up to the address of its first active lane.
+///
+/// What every request looks at stands first.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[repr(C)]
 pub(crate) struct Pattern {
+    /// Where the lanes lie to each other.
+    pub steps: Steps,
     /// Active lanes; at least one.
     pub mask: u32,
     /// Bytes per lane: 1, 2, 4, 8, 16 or 32.
     pub bytes: u32,
     /// Address of the first active lane, modulo 32.
     pub phase: u32,
-    /// Where the lanes lie to each other.
-    pub steps: Steps,
     /// All distances of active lanes, joined by OR: shows whether all are aligned.
     pub bits: u32,
     /// Distinct words touched: disjoint maximal runs in ascending order.

@@ -29,6 +29,10 @@ struct Barrier {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Barriers {
     slots: [Barrier; 16],
+    /// Those at which lanes have arrived since they were last complete.
+    pending: u16,
+    /// Those at which lanes have arrived.
+    used: u16,
 }
 
 /// A barrier that has just been completed.
@@ -56,6 +60,20 @@ pub(crate) enum Misuse {
 }
 
 impl Barriers {
+    /// Makes all barriers new; whether any was used.
+    pub(crate) fn reset(&mut self) -> bool {
+        let used = self.used != 0;
+        if used {
+            *self = Self::default();
+        }
+        used
+    }
+
+    /// Whether lanes wait at any, or have arrived there.
+    pub(crate) fn any_pending(&self) -> bool {
+        self.pending != 0
+    }
+
     pub(crate) fn phase(&self, id: u8) -> u32 {
         self.slots[usize::from(id & 15)].phase
     }
@@ -92,6 +110,8 @@ impl Barriers {
         if barrier.lanes[warp as usize] & lanes != 0 {
             return Err(Misuse::Twice);
         }
+        self.pending |= 1 << (id & 15);
+        self.used |= self.pending;
         barrier.expected_warps = expected;
         barrier.lanes[warp as usize] |= lanes;
         if !waits {
@@ -123,6 +143,9 @@ impl Barriers {
     /// Completes a barrier that all have reached for which it waits. `live` has the lanes of each
     /// warp that still run.
     pub(crate) fn complete(&mut self, id: u8, live: &[u32]) -> Option<Completed> {
+        if self.pending & 1 << (id & 15) == 0 {
+            return None;
+        }
         let barrier = &mut self.slots[usize::from(id & 15)];
         let mut warps = 0;
         let mut waited_for = 0;
@@ -148,6 +171,7 @@ impl Barriers {
             whole_block: barrier.expected_warps.is_none(),
             statement: barrier.statement,
         };
+        self.pending &= !(1 << (id & 15));
         *barrier = Barrier {
             phase: barrier.phase.wrapping_add(1),
             result: barrier.reduction.unwrap_or_default(),

@@ -71,6 +71,7 @@ pub(crate) struct Reading {
 
 impl Block {
     fn new(grid: &Grid<'_>) -> Option<Self> {
+        let threads = grid.threads_per_block();
         Some(Self {
             index: [0; 3],
             linear: 0,
@@ -83,7 +84,9 @@ impl Block {
             fences: 0,
             published: HashMap::new(),
             live: Vec::new(),
-            begun: Vec::new(),
+            begun: (0..grid.warps_per_block())
+                .map(|warp| u32::MAX >> (32 - (threads - warp * 32).min(32)))
+                .collect(),
             cluster: ClusterBarrier::default(),
             foreign: Clocks::default(),
             mbarriers: Mbarriers::default(),
@@ -102,15 +105,12 @@ impl Block {
         let bytes = u64::from(grid.shared_bytes);
         self.shadow.reset(bytes, warps, &mut self.order);
         self.shadow.watch_proxy(grid.program.reads_by_proxy());
-        self.barriers = Barriers::default();
-        self.released = [[0; 32]; 16];
+        if self.barriers.reset() {
+            self.released = [[0; 32]; 16];
+        }
         self.fenced = false;
         self.fences = 0;
         self.published.clear();
-        let threads = grid.threads_per_block();
-        self.begun = (0..grid.warps_per_block())
-            .map(|warp| u32::MAX >> (32 - (threads - warp * 32).min(32)))
-            .collect();
         self.live.clone_from(&self.begun);
         self.cluster = ClusterBarrier::default();
         self.foreign = Clocks::default();

@@ -254,8 +254,10 @@ impl Handler for Exit {
             cx.block().order.exit(warp);
         }
         // barriers no longer wait for these lanes
-        for id in 0..16 {
-            crate::isa::barrier::complete(cx, op, id);
+        if cx.block().barriers.any_pending() {
+            for id in 0..16 {
+                crate::isa::barrier::complete(cx, op, id);
+            }
         }
         crate::exec::cluster::complete(cx);
         if cx.active == 0 {

@@ -10,7 +10,7 @@ use crate::num::compare::{Compare, compare};
 use crate::num::narrow::{from_bf16, from_f16};
 use crate::num::{f16, single};
 use crate::program::Op;
-use crate::simd::{Handler, Level};
+use crate::simd::{Handler, Level, signs};
 
 /// Values to compare: how they lie in a slot.
 trait Source {
@@ -97,11 +97,10 @@ impl<S: Source, const OP: u8> Handler for Setp<S, OP> {
     fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
         let regs = &cx.warp.regs;
         let (a, b) = (S::load(regs, op.a, false), S::load(regs, op.b, false));
-        let mut holds = [false; 32];
-        for lane in 0..32 {
-            holds[lane] = compare(OPERATORS[OP as usize], a[lane], b[lane]);
-        }
-        let t = mask_of(&holds);
+        let t = signs::<L>(&each(|lane| {
+            let holds = compare(OPERATORS[OP as usize], a[lane], b[lane]);
+            if holds { u32::MAX } else { 0 }
+        }));
         set_both(cx, op, t, !t);
         Flow::Next
     }
