@@ -1,4 +1,4 @@
-//! Speed of the emulator in warp instructions per second (`bf16`: matrix products per second) on
+//! Speed of the emulator in warp instructions per second (`bf16` and `mma`: matrix products per second) on
 //! one core, without checks and with all; and a large product on all cores.
 
 #[path = "../tests/support/mod.rs"]
@@ -14,6 +14,7 @@ fn kernels(criterion: &mut Criterion) {
         ("tiled", 256),
         ("layernorm", 256),
         ("bf16", 256),
+        ("mma", 64),
     ] {
         let mut group = criterion.benchmark_group(name);
         let mut timed = Timed::new(name, n);

@@ -8,7 +8,7 @@ use super::kernels::{gemm_mma, gemm_naive, gemm_tiled, layernorm_warp};
 /// A kernel with its arguments on a device that runs it on one thread.
 pub(crate) struct Timed {
     pub(crate) name: &'static str,
-    /// Millions of warp instructions (for `bf16`: of `mma`) per second and core to be reached,
+    /// Millions of warp instructions (of `mma`, for those) per second and core to be reached,
     /// without checks and with all.
     pub(crate) goal: [f64; 2],
     module: Module,
@@ -27,9 +27,46 @@ fn input(device: &mut Device, bytes: usize) -> Buffer {
     buffer
 }
 
+/// `mma` after `mma`, and nothing else worth mention: 50 rounds of 20 by each warp.
+fn mma_loop() -> String {
+    let mma = "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%f1,%f2,%f3,%f4}, \
+               {%r1,%r2,%r3,%r4}, {%r1,%r2}, {%f1,%f2,%f3,%f4};\n";
+    format!(
+        ".version 7.0 .target sm_80 .address_size 64
+        .visible .entry mma_loop() {{
+            .reg .pred %p1; .reg .b32 %r<6>; .reg .f32 %f<5>;
+            mov.b32 %r1, 0x3f803f80; mov.b32 %r2, 0x40003f80;
+            mov.b32 %r3, 0x3f804000; mov.b32 %r4, 0xbf803f80;
+            mov.f32 %f1, 0f00000000; mov.f32 %f2, 0f00000000;
+            mov.f32 %f3, 0f00000000; mov.f32 %f4, 0f00000000;
+            mov.u32 %r5, 0;
+            AGAIN: {}
+            add.u32 %r5, %r5, 1;
+            setp.ne.u32 %p1, %r5, 50;
+            @%p1 bra AGAIN;
+            ret;
+        }}",
+        mma.repeat(20)
+    )
+}
+
 impl Timed {
-    /// One of `naive`, `tiled` and `bf16` (a product of `n` cubed), or `layernorm` (`n` rows).
+    /// One of `naive`, `tiled` and `bf16` (a product of `n` cubed), `layernorm` (`n` rows) and `mma`
+    /// (`n` warps).
     pub(crate) fn new(name: &'static str, n: u32) -> Self {
+        if name == "mma" {
+            let mut device = Device::new(DeviceSpec::h200());
+            device.set_threads(1);
+            return Self {
+                name,
+                goal: [10.0, 10.0],
+                module: Module::parse(&mma_loop()).unwrap(),
+                entry: "mma_loop",
+                launch: Launch::linear(n, 32),
+                arguments: Vec::new(),
+                device,
+            };
+        }
         let size = n as usize;
         let mut device = Device::new(DeviceSpec::h200());
         device.set_threads(1);
@@ -64,7 +101,7 @@ impl Timed {
                 "gemm_mma",
                 gemm_mma(n, n),
                 product(&mut device, 2),
-                [10.0, 0.0],
+                [0.0, 0.0],
             ),
             _ => {
                 let columns = 1024;
@@ -115,7 +152,7 @@ impl Timed {
     /// Operations of one launch that the goal counts.
     pub(crate) fn operations(&mut self) -> u64 {
         let counters = self.run(Checks::ALL).counters;
-        if self.name == "bf16" {
+        if matches!(self.name, "bf16" | "mma") {
             counters.matrix_operations.total()
         } else {
             counters.warp_instructions.total()
