@@ -1,5 +1,4 @@
-//! Runs PTX kernels on any CPU, with a sanitizer and deterministic counters.
-
+#![doc = include_str!("../README.md")]
 #![allow(
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,

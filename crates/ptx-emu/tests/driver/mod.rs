@@ -26,6 +26,14 @@ const MAX_DYNAMIC_SHARED: c_int = 8;
 /// Compute capability, as device attributes.
 const CAPABILITY: [c_int; 2] = [75, 76];
 
+/// One argument of a kernel.
+pub(crate) enum Value<'a> {
+    /// The address of a copy of these bytes, which is copied back after the launch.
+    Buffer(&'a mut Vec<u8>),
+    /// A number of 32 bits.
+    Word([u8; 4]),
+}
+
 /// The first GPU of this machine.
 pub(crate) struct Gpu {
     driver: Library,
@@ -132,7 +140,7 @@ impl Gpu {
         ptx: &str,
         kernel: &str,
         launch: &ptx_emu::Launch,
-        buffers: &mut [&mut Vec<u8>],
+        arguments: &mut [Value<'_>],
     ) -> Result<(), String> {
         let driver = &self.driver;
         // Tests run on several threads; each needs the context.
@@ -189,7 +197,14 @@ impl Gpu {
             );
         }
         let mut cells: Vec<Vec<u8>> = Vec::new();
-        for bytes in buffers.iter() {
+        for argument in arguments.iter() {
+            let bytes = match argument {
+                Value::Buffer(bytes) => bytes,
+                Value::Word(word) => {
+                    cells.push(word.to_vec());
+                    continue;
+                }
+            };
             let mut address: Pointer = 0;
             call!(
                 driver,
@@ -228,7 +243,10 @@ impl Gpu {
             std::ptr::null_mut()
         );
         call!(driver, "cuCtxSynchronize", unsafe extern "C" fn() -> c_int,);
-        for (bytes, cell) in buffers.iter_mut().zip(&cells) {
+        for (argument, cell) in arguments.iter_mut().zip(&cells) {
+            let Value::Buffer(bytes) = argument else {
+                continue;
+            };
             let address = Pointer::from_le_bytes(cell[..8].try_into().map_err(|_| "an address")?);
             call!(
                 driver,

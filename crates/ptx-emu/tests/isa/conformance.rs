@@ -1,7 +1,7 @@
 //! Every program of these tests on a real GPU.
 
 use crate::case::Case;
-use crate::driver::Gpu;
+use crate::driver::{Gpu, Value};
 
 /// All programs.
 fn all() -> Vec<Case> {
@@ -64,8 +64,8 @@ fn a_gpu_does_the_same() {
         }
         let mut output = vec![0; case.output];
         let mut inputs = case.inputs.clone();
-        let mut arguments = vec![&mut output];
-        arguments.extend(inputs.iter_mut());
+        let mut arguments = vec![Value::Buffer(&mut output)];
+        arguments.extend(inputs.iter_mut().map(Value::Buffer));
         let result = gpu.run(&case.ptx, "t", &case.launch, &mut arguments);
         let result = result.and_then(|()| (case.check)(&output));
         compared += 1;

@@ -20,6 +20,7 @@ mod conformance;
 mod control;
 mod convert;
 mod double;
+#[allow(dead_code, reason = "the programs take no numbers")]
 #[path = "../driver/mod.rs"]
 mod driver;
 mod exact;

@@ -4,6 +4,8 @@
 
 pub(crate) mod compile;
 pub(crate) mod data;
+#[path = "../driver/mod.rs"]
+pub(crate) mod driver;
 pub(crate) mod faults;
 pub(crate) mod kernels;
 pub(crate) mod reference;

@@ -1,9 +1,12 @@
 //! One launch on a fresh device: arguments as bytes in, outputs as bytes out.
 
+use std::sync::Arc;
+
 use bytemuck::{Pod, cast_slice, pod_collect_to_vec};
 use ptx_emu::{Arg, Buffer, Device, DeviceSpec, Launch, Module, Report, Schedule};
 
 use super::compile::ptx;
+use super::driver::{Gpu, Value};
 use super::kernels::Shape;
 
 impl Shape {
@@ -17,6 +20,10 @@ impl Shape {
         }
     }
 }
+
+/// Where this variable is set, the outputs are those of a real GPU, and where nothing that the kernel
+/// does is approximate they are also those of the emulator, bit for bit.
+const ON_GPU: &str = "PTX_EMU_TEST_GPU";
 
 /// One argument.
 #[derive(Debug, Clone)]
@@ -60,6 +67,7 @@ impl Outcome {
 /// A kernel of a source, compiled.
 pub(crate) struct Kernel {
     module: Module,
+    ptx: Arc<str>,
     entry: &'static str,
     schedule: Schedule,
 }
@@ -72,9 +80,11 @@ impl Kernel {
 
     /// The same for another compute capability.
     pub(crate) fn for_arch(file: &str, options: &[&str], entry: &'static str, arch: u32) -> Self {
-        let module = Module::parse(&ptx(file, options, arch));
+        let ptx = ptx(file, options, arch);
+        let module = Module::parse(&ptx);
         Self {
             module: module.unwrap_or_else(|error| panic!("{file}: {error}")),
+            ptx,
             entry,
             schedule: Schedule::Forward,
         }
@@ -113,8 +123,54 @@ impl Kernel {
             .launch(&self.module, self.entry, &shape.launch(), &arguments)
             .unwrap();
         assert!(report.is_clean(), "{}: {report}", self.entry);
-        let outputs = outputs.iter().map(|b| device.read(b).unwrap()).collect();
+        let read = |buffer| device.read(buffer).unwrap();
+        let mut outputs: Vec<Vec<u8>> = outputs.iter().map(read).collect();
+        if std::env::var_os(ON_GPU).is_some() {
+            let found = self.on_gpu(shape, data);
+            if self.is_exact() {
+                assert!(found == outputs, "{}: the GPU has other bits", self.entry);
+            }
+            outputs = found;
+        }
         Outcome { report, outputs }
+    }
+
+    /// Whether nothing that the kernel does leaves a GPU a choice: an approximation, the order of
+    /// the sums in a matrix product.
+    fn is_exact(&self) -> bool {
+        let loose = [
+            ".approx",
+            ".full",
+            "mma.",
+            "atom.global.add.f",
+            "red.global.add.f",
+        ];
+        !loose.iter().any(|part| self.ptx.contains(part))
+    }
+
+    /// The outputs of a real GPU.
+    fn on_gpu(&self, shape: Shape, data: &[Data]) -> Vec<Vec<u8>> {
+        let gpu = Gpu::open().unwrap_or_else(|reason| panic!("{ON_GPU} is set, but {reason}"));
+        let mut data = data.to_vec();
+        for item in &mut data {
+            if let Data::Out(bytes) = item {
+                *item = Data::InOut(vec![0; *bytes]);
+            }
+        }
+        let values = data.iter_mut().map(|item| match item {
+            Data::In(bytes) | Data::InOut(bytes) => Value::Buffer(bytes),
+            Data::U32(value) => Value::Word(value.to_le_bytes()),
+            Data::F32(value) => Value::Word(value.to_le_bytes()),
+            Data::Out(_) => unreachable!("made a buffer above"),
+        });
+        let mut values: Vec<Value<'_>> = values.collect();
+        gpu.run(&self.ptx, self.entry, &shape.launch(), &mut values)
+            .unwrap_or_else(|problem| panic!("{}: {problem}", self.entry));
+        let outputs = data.into_iter().filter_map(|item| match item {
+            Data::InOut(bytes) => Some(bytes),
+            _ => None,
+        });
+        outputs.collect()
     }
 }
 
