@@ -4,15 +4,14 @@
 use crate::report::{Class, MatrixType, SourceLine};
 use crate::simd::Run;
 
-/// One instruction, ready to run.
+/// One instruction, ready to run: one line of the host's cache.
 #[derive(Clone, Debug)]
+#[repr(align(64))]
 pub(crate) struct Op {
     /// What it does.
     pub run: Run,
-    /// Predicate that guards it; lanes run where `preds[guard] ^ flip` is set.
+    /// Predicate that guards it; lanes run where `preds[guard]` is, or is not where it is to `flip`; set.
     pub guard: u32,
-    /// All ones for a negated guard, and for none: predicate 0 is never set.
-    pub flip: u32,
     /// Destination slot or predicate.
     pub d: u32,
     /// Source slots or predicates.
@@ -39,10 +38,21 @@ pub(crate) struct Op {
     pub flops: u32,
     /// Number type of a matrix operation.
     pub matrix: Option<MatrixType>,
+    /// The guard is negated; also where there is none, for predicate 0 is never set.
+    pub flip: bool,
     /// Runs also where the guard leaves no lane: it may jump or return.
     pub always: bool,
     /// May go elsewhere than to the next op.
     pub ends_block: bool,
+}
+
+const _: () = assert!(size_of::<Op>() == 64);
+
+impl Op {
+    /// Whether some lanes may not run it.
+    pub(crate) fn guarded(&self) -> bool {
+        self.guard != 0 || !self.flip
+    }
 }
 
 /// What the memory requests of an instruction count as; in which memory is known when it runs.

@@ -364,7 +364,7 @@ impl<'m, 'a> Decoder<'m, 'a> {
                 let mut jump = self.op::<Jump>();
                 jump.class = None;
                 jump.guard = 0;
-                jump.flip = u32::MAX;
+                jump.flip = true;
                 jump.statement = ops[end].statement;
                 jump.x = i64::try_from(block_of[end + 1]).unwrap_or(0);
                 jump.aux = u32::MAX;

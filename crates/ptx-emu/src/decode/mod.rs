@@ -174,7 +174,7 @@ impl<'m, 'a> Decoder<'m, 'a> {
         Op {
             run: Run::of::<H>(self.level),
             guard: self.guard.0,
-            flip: self.guard.1,
+            flip: self.guard.1 != 0,
             d: 0,
             a: 0,
             b: 0,

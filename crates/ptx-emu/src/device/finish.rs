@@ -85,7 +85,7 @@ fn instructions(all: &mut Counters, op: &Op, tally: &OpTally) {
     all.lane_instructions[class] += tally.lanes;
     all.divergent_branches += tally.divergent;
     let text = || class == Class::Control && op.ends_block;
-    if text() && (op.guard != 0 || op.flip == 0) {
+    if text() && op.guarded() {
         all.branches += tally.warps;
     }
     let flops = u64::from(op.flops);

@@ -25,7 +25,7 @@ pub(crate) struct Exits {
 
 /// Where control can go after `op`, of a function whose labels are not resolved yet.
 pub(crate) fn exits(op: &Op, targets: &[Vec<u32>]) -> Exits {
-    let guarded = op.guard != 0 || op.flip == 0;
+    let guarded = op.guarded();
     let labels = match op.x {
         _ if !op.ends_block => Vec::new(),
         BRANCH => vec![op.aux],
@@ -46,7 +46,7 @@ fn exits_at(program: &Program, mut pc: u32) -> bool {
         };
         // the first of these is a `Jump`
         let jumps = op.class.is_none() && !op.ends_block || op.ends_block && op.x == BRANCH;
-        if op.guard != 0 || op.flip == 0 || jumps && op.aux <= pc {
+        if op.guarded() || jumps && op.aux <= pc {
             return false;
         }
         if !jumps {
