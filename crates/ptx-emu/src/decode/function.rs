@@ -101,7 +101,7 @@ impl<'m, 'a> Decoder<'m, 'a> {
         self.scopes = vec![HashMap::new()];
         self.labels.clear();
         self.targets.clear();
-        self.touches.clear();
+        self.forget_registers();
         self.carry = None;
         self.source = None;
         if entry {
@@ -128,6 +128,7 @@ impl<'m, 'a> Decoder<'m, 'a> {
         self.source = None;
         // falling off the end returns
         crate::isa::control::end(self);
+        self.settle_shuffles();
         self.arrange(start);
         let (slots, preds) = (self.program.slots, self.program.preds);
         let this = self.function();

@@ -117,6 +117,12 @@ pub(crate) struct Decoder<'m, 'a> {
     guard: (u32, u32),
     /// What the function being decoded does to registers.
     touches: Vec<Touch>,
+    /// How many instructions of the function write each register.
+    writes: HashMap<u32, u32>,
+    /// Registers of the function that `mov` sets to a constant.
+    moved: HashMap<u32, u32>,
+    /// Its shuffles, by op.
+    shuffles: Vec<usize>,
     statement: u32,
     class: Class,
     flops: u32,
@@ -162,6 +168,9 @@ impl<'m, 'a> Decoder<'m, 'a> {
             source: None,
             guard: UNGUARDED,
             touches: Vec::new(),
+            writes: HashMap::new(),
+            moved: HashMap::new(),
+            shuffles: Vec::new(),
             statement: 0,
             class: Class::Control,
             flops: 0,
@@ -274,6 +283,52 @@ impl Decoder<'_, '_> {
             slots: if operand::wide(ty) { 2 } else { 1 },
             sets,
         });
+    }
+
+    /// Forgets what the function before did to registers.
+    fn forget_registers(&mut self) {
+        self.touches.clear();
+        self.writes.clear();
+        self.moved.clear();
+    }
+
+    /// Notes that the next op, a `mov`, sets a 32-bit register to a constant.
+    pub(crate) fn moves_constant(&mut self, slot: u32, value: u32) {
+        if self.guard == UNGUARDED {
+            self.moved.insert(slot, value);
+        }
+    }
+
+    /// The value of a slot, where it is a constant or a register that one `mov` sets and nothing
+    /// else. To be asked once the whole function is known.
+    pub(crate) fn known(&self, slot: u32) -> Option<u32> {
+        if let Ok(at) = self.program.constants.binary_search_by_key(&slot, |c| c.0) {
+            return match self.program.constants[at].1 {
+                Constant::Word(word) => Some(word),
+                _ => None,
+            };
+        }
+        let value = self.moved.get(&slot)?;
+        (self.writes.get(&slot) == Some(&1)).then_some(*value)
+    }
+
+    /// Pushes a shuffle, which may take another form once the function is known.
+    pub(crate) fn push_shuffle(&mut self, op: Op) {
+        self.shuffles.push(self.program.ops.len());
+        self.push(op);
+    }
+
+    /// An element of an op's list.
+    pub(crate) fn slot_of(&self, op: &Op, at: usize) -> u32 {
+        self.program.lists[op.list as usize + at]
+    }
+
+    fn settle_shuffles(&mut self) {
+        for at in std::mem::take(&mut self.shuffles) {
+            let mut op = self.program.ops[at].clone();
+            crate::isa::settle_shuffle(self, &mut op);
+            self.program.ops[at] = op;
+        }
     }
 
     /// What is pushed next has no guard.

@@ -80,6 +80,7 @@ impl<'a> Decoder<'_, 'a> {
                 Some(Symbol::Register { slot, ty: has }) if has != Type::Pred => {
                     fits(form, name, has, ty)?;
                     let always = self.guard == UNGUARDED;
+                    *self.writes.entry(slot).or_default() += 1;
                     self.touch(slot, has, always);
                     Ok(slot)
                 }

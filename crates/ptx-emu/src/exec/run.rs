@@ -92,7 +92,8 @@ fn straight<const COUNT: bool>(cx: &mut Cx<'_>, left: &mut i64) -> (Flow, u32) {
         let op = &ops[at as usize];
         next = at + 1;
         cx.pc = next;
-        cx.mask = cx.active & (cx.warp.regs.preds[op.guard as usize] ^ u32::from(op.flip).wrapping_neg());
+        cx.mask =
+            cx.active & (cx.warp.regs.preds[op.guard as usize] ^ u32::from(op.flip).wrapping_neg());
         rest -= 1;
         let flow = if cx.mask != 0 || op.always {
             op.run.call(cx, op)

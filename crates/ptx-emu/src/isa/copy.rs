@@ -135,6 +135,8 @@ fn size_or_predicate<'a>(
 struct Copy<const N: usize>;
 
 impl<const N: usize> Handler for Copy<N> {
+    const WIDE: bool = true;
+
     #[inline(always)]
     fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
         let list = cx.grid.program.list(op, 2);

@@ -119,6 +119,8 @@ fn request<const N: usize>(op: &Op, mask: u32, kind: Kind) -> Request {
 struct Read<const N: usize>;
 
 impl<const N: usize> Handler for Read<N> {
+    const WIDE: bool = true;
+
     #[inline(always)]
     fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
         if let Err(flow) = gather_all(cx, op) {
@@ -155,6 +157,8 @@ impl<const N: usize> Handler for Read<N> {
 struct Write<const N: usize>;
 
 impl<const N: usize> Handler for Write<N> {
+    const WIDE: bool = true;
+
     #[inline(always)]
     fn run<L: Level>(cx: &mut Cx<'_>, op: &Op) -> Flow {
         if let Err(flow) = gather_all(cx, op) {

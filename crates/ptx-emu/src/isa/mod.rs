@@ -30,6 +30,8 @@ mod special;
 mod warp;
 mod wgmma;
 
+pub(crate) use warp::settle_shuffle;
+
 use crate::ast::Instruction;
 use crate::decode::Decoder;
 use crate::decode::form::{Form, LoadError};

@@ -75,6 +75,11 @@ fn mov<'a>(
     };
     op.a = d.src(&form, from, ty)?;
     op.d = d.dst(&form, to, ty)?;
+    if let Operand::Int(value) = from
+        && ty.bytes() == 4
+    {
+        d.moves_constant(op.d, (*value).cast_unsigned() as u32);
+    }
     d.push(op);
     Ok(())
 }

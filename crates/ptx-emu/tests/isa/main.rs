@@ -39,6 +39,7 @@ mod select;
 mod single;
 mod special;
 mod tensor;
+mod unset;
 mod values;
 mod variables;
 mod warp;

@@ -10,6 +10,7 @@ use crate::exec::{Cx, Flow};
 use crate::lanes::Lane;
 use crate::program::Op;
 use crate::simd::{Handler, Level};
+pub(crate) use shuffle::settle as settle_shuffle;
 use vote::{Ballot, Elect, MatchAll, MatchAny, Reduce, Vote, operation};
 
 pub(crate) fn decode<'a>(

@@ -3,7 +3,7 @@
 //! Nearly always all lanes take part and the operands are constants. Which lane reads which is then
 //! known beforehand, and mostly one of a few permutations that become vector instructions.
 
-use crate::ast::{Instruction, Operand, Type};
+use crate::ast::{Instruction, Type};
 use crate::decode::Decoder;
 use crate::decode::form::{Form, LoadError};
 use crate::exec::collect::{Group, gather_groups};
@@ -37,31 +37,41 @@ pub(super) fn decode<'a>(
         return Err(form.unsupported("it exchanges 32 bits"));
     }
     let [result, value, b, c, members] = form.operands(instruction)?;
-    let mut slots = vec![d.src(&form, members, ty)?];
-    let mut op = if let (Operand::Int(b), Operand::Int(c), Operand::Int(members)) = (b, c, members)
-        && low(*members) == u32::MAX
-    {
-        let sources = Sources::of(mode, &[low(*b); 32], &[low(*c); 32]);
-        slots.extend(sources.from);
-        let mut op = constant(d, &sources);
-        op.x = i64::from(sources.fits);
-        op
-    } else {
-        slots.extend([d.src(&form, b, ty)?, d.src(&form, c, ty)?]);
-        match mode {
-            UP => d.op::<General<UP>>(),
-            DOWN => d.op::<General<DOWN>>(),
-            BUTTERFLY => d.op::<General<BUTTERFLY>>(),
-            _ => d.op::<General<INDEX>>(),
-        }
+    let slots = [
+        d.src(&form, members, ty)?,
+        d.src(&form, b, ty)?,
+        d.src(&form, c, ty)?,
+    ];
+    let mut op = match mode {
+        UP => d.op::<General<UP>>(),
+        DOWN => d.op::<General<DOWN>>(),
+        BUTTERFLY => d.op::<General<BUTTERFLY>>(),
+        _ => d.op::<General<INDEX>>(),
     };
+    op.aux = u32::from(mode);
     let (register, pred) = pair(result);
     op.d = d.dst(&form, register, ty)?;
     op.b = d.pred_dst(&form, pred)?;
     op.a = d.src(&form, value, ty)?;
     op.list = d.list(&slots);
-    d.push(op);
+    d.push_shuffle(op);
     Ok(())
+}
+
+/// Takes the form for constant operands where all members take part and all operands are known:
+/// compilers put the constants into registers.
+pub(crate) fn settle(d: &mut Decoder<'_, '_>, op: &mut Op) {
+    let slots = [0, 1, 2].map(|at| d.slot_of(op, at));
+    if let [Some(u32::MAX), Some(b), Some(c)] = slots.map(|slot| d.known(slot)) {
+        let sources = Sources::of(op.aux as u8, &[b; 32], &[c; 32]);
+        let Op { run, c, .. } = constant(d, &sources);
+        let mut list = vec![slots[0]];
+        list.extend(sources.from);
+        op.run = run;
+        op.c = c;
+        op.x = i64::from(sources.fits);
+        op.list = d.list(&list);
+    }
 }
 
 fn low(value: i64) -> u32 {

@@ -75,6 +75,41 @@ fn shuffles() -> Vec<Case> {
             }));
         }
     }
+    // constants in registers, as NVRTC writes them
+    for (mode, b, c) in [
+        ("bfly", 16, 31),
+        ("down", 3, 0x181f),
+        ("up", 2, 0),
+        ("idx", 9, 31),
+    ] {
+        let text = format!(
+            "{BRING}mov.u32 %r4, {b};\nmov.b32 %r5, {c};\nmov.u32 %r6, -1;\n\
+             shfl.sync.{mode}.b32 %r2|%p1, %r1, %r4, %r5, %r6;\n{WITH_PRED}"
+        );
+        let right = move |t| shuffle_result(mode, t, b, c);
+        cases.push(of_threads(
+            &format!("shfl {mode} by moved constants"),
+            &text,
+            right,
+        ));
+    }
+    cases.push(of_threads(
+        "shfl by a register that is moved to twice",
+        &format!(
+            "{BRING}mov.u32 %r4, 16;\nmov.u32 %r3, 0;\nmov.u32 %r5, %r1;\n\
+             L: shfl.sync.bfly.b32 %r5, %r5, %r4, 31, -1;\nmov.u32 %r4, 1;\n\
+             add.u32 %r3, %r3, 1;\nsetp.lt.u32 %p2, %r3, 2;\n@%p2 bra L;\nmov.u32 %r9, %r5;"
+        ),
+        |t| brought(t ^ 0x11),
+    ));
+    cases.push(of_threads(
+        "shfl by a register that some lanes move to",
+        &format!(
+            "{BRING}mov.u32 %r4, %r0;\nsetp.ge.u32 %p2, %r0, 4;\n@%p2 mov.u32 %r4, 5;\n\
+             shfl.sync.idx.b32 %r9, %r1, %r4, 31, -1;"
+        ),
+        |t| brought((t & !31) + if t >= 4 { 5 } else { t }),
+    ));
     cases.push(of_threads(
         "shfl over its own source, without a predicate, and for a predicate only",
         &format!(
