@@ -314,6 +314,7 @@ impl Device {
             } else {
                 Vec::new()
             },
+            reads_by_proxy: program.reads_by_proxy(),
             budget: self.budget,
         };
         let worker = exec::launch::run(&grid, threads);

@@ -114,7 +114,7 @@ impl PatternCache {
             return None;
         }
         let first = mask.trailing_zeros() as usize & 31;
-        let rel = entry.pattern.steps.rel();
+        let rel = entry.pattern.steps.expected();
         let same = if pointers.narrow {
             // No lane wraps around, for all lie in the memory.
             let words = u32::load(regs, pointers.slot);

@@ -19,15 +19,28 @@ pub(crate) enum Shape {
 ///
 /// What [`Bytes`](crate::memory::bytes::Bytes) reads and writes without another look rests on the
 /// fields: every lane lies in `low..high`, and the shape is that of the distances. So they are
-/// private, and made here only.
+/// private, and made here only. The short ones stand first: of most requests nothing else is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[repr(C)]
 pub(crate) struct Steps {
-    rel: [i32; 32],
     width: u32,
     low: i32,
     high: i32,
     shape: Shape,
+    rel: [i32; 32],
 }
+
+/// The distances of [`Shape::Unit`] for lanes of 1, 2, 4, 8, 16 and 32 bytes.
+static UNIT: [[i32; 32]; 6] = {
+    let mut all = [[0; 32]; 6];
+    let mut at = 0;
+    while at < 6 * 32 {
+        all[at / 32][at % 32] = (at as i32 % 32) << (at / 32);
+        at += 1;
+    }
+    all
+};
+static ZEROS: [i32; 32] = [0; 32];
 
 impl Steps {
     /// Distances above this have no pattern.
@@ -49,6 +62,7 @@ impl Steps {
             Shape::Uniform
         } else if each(&|row, i| row[0] + i * step) {
             let unit = (0..4).zip(rows).all(|(i, row)| row[0] == 8 * i * step);
+            let unit = unit && width.is_power_of_two();
             if unit { Shape::Unit } else { Shape::Rows }
         } else if each(&|row, _| row[0]) {
             Shape::Stairs
@@ -56,22 +70,22 @@ impl Steps {
             Shape::General
         };
         Self {
-            rel,
             width,
             low,
             high,
             shape,
+            rel,
         }
     }
 
     /// One lane, or several at one address.
     pub(super) fn none(width: u32) -> Self {
         Self {
-            rel: [0; 32],
             width,
             low: 0,
             high: width.cast_signed(),
             shape: Shape::Uniform,
+            rel: [0; 32],
         }
     }
 
@@ -79,6 +93,25 @@ impl Steps {
     #[inline(always)]
     pub(crate) fn rel(&self) -> &[i32; 32] {
         &self.rel
+    }
+
+    /// The same, out of a table that all requests share where the shape says enough.
+    #[inline(always)]
+    pub(crate) fn expected(&self) -> &[i32; 32] {
+        match self.shape {
+            Shape::Uniform => &ZEROS,
+            Shape::Unit => &UNIT[self.width.trailing_zeros() as usize % 6],
+            _ => &self.rel,
+        }
+    }
+
+    /// The distance of the first of each eight lanes.
+    #[inline(always)]
+    pub(crate) fn row(&self, row: usize) -> i32 {
+        match self.shape {
+            Shape::Unit => (8 * row as u32 * self.width).cast_signed(),
+            _ => self.rel[8 * row],
+        }
     }
 
     /// Bytes that each lane touches.

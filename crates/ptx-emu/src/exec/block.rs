@@ -104,7 +104,7 @@ impl Block {
         let warps = grid.warps_per_block();
         let bytes = u64::from(grid.shared_bytes);
         self.shadow.reset(bytes, warps, &mut self.order);
-        self.shadow.watch_proxy(grid.program.reads_by_proxy());
+        self.shadow.watch_proxy(grid.reads_by_proxy);
         if self.barriers.reset() {
             self.released = [[0; 32]; 16];
         }

@@ -87,6 +87,8 @@ pub(crate) struct Grid<'a> {
     pub globals: Vec<u64>,
     /// Ranges of addresses that arguments declare to be inputs, and which argument it is.
     pub inputs: Vec<(u64, u64, usize)>,
+    /// The asynchronous proxy may read shared memory.
+    pub reads_by_proxy: bool,
     /// Warp instructions that one block may run.
     pub budget: u64,
 }

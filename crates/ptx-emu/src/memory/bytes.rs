@@ -108,7 +108,7 @@ impl Bytes<'_> {
             Shape::Stairs => {
                 for (row, into) in data.as_chunks_mut::<8>().0.iter_mut().enumerate() {
                     // SAFETY: as above.
-                    let lane = unsafe { start.offset(steps.rel()[8 * row] as isize) };
+                    let lane = unsafe { start.offset(steps.row(row) as isize) };
                     // SAFETY: as above.
                     *into = [unsafe { lane.cast::<T>().read_unaligned() }; 8];
                 }
@@ -116,7 +116,7 @@ impl Bytes<'_> {
             Shape::Unit | Shape::Rows => {
                 for (row, into) in data.as_chunks_mut::<8>().0.iter_mut().enumerate() {
                     // SAFETY: as above.
-                    let lane = unsafe { start.offset(steps.rel()[8 * row] as isize) };
+                    let lane = unsafe { start.offset(steps.row(row) as isize) };
                     // SAFETY: as above; by its shape, what 8 lanes read follows each other.
                     *into = unsafe { lane.cast::<[T; 8]>().read_unaligned() };
                 }
@@ -140,7 +140,7 @@ impl Bytes<'_> {
         if matches!(steps.shape(), Shape::Unit | Shape::Rows) {
             for (row, from) in data.as_chunks::<8>().0.iter().enumerate() {
                 // SAFETY: as in `load`.
-                let lane = unsafe { start.offset(steps.rel()[8 * row] as isize) };
+                let lane = unsafe { start.offset(steps.row(row) as isize) };
                 // SAFETY: as in `load`; by its shape, what 8 lanes write follows each other.
                 unsafe { lane.cast::<[T; 8]>().write_unaligned(*from) };
             }

@@ -45,3 +45,33 @@ fn zero_in_every_block() {
         assert_eq!(found, right, "thread {thread}");
     }
 }
+
+#[test]
+fn a_guarded_move_is_no_constant() {
+    let module = Module::parse(
+        ".version 8.0 .target sm_80 .address_size 64
+        .visible .entry t(.param .u64 p0) {
+            .reg .b32 %r<5>; .reg .b64 %d<3>; .reg .pred %p<2>;
+            ld.param.u64 %d1, [p0];
+            mov.u32 %r1, %tid.x;
+            mul.wide.u32 %d2, %r1, 4;
+            add.u64 %d2, %d1, %d2;
+            setp.lt.u32 %p1, %r1, 7;
+            @%p1 mov.u32 %r2, 9;
+            add.u32 %r3, %r1, 100;
+            shfl.sync.idx.b32 %r4, %r3, %r2, 31, -1;
+            st.global.u32 [%d2], %r4;
+            ret;
+        }",
+    );
+    let mut device = Device::new(DeviceSpec::h200());
+    let out = device.alloc(4 * 32).unwrap();
+    let launch = Launch::linear(1, 32);
+    let report = device.launch(&module.unwrap(), "t", &launch, &[Arg::output(&out)]);
+    report.unwrap();
+    let bytes = device.read(&out).unwrap();
+    for (thread, found) in bytes.chunks(4).enumerate() {
+        let right = if thread < 7 { 109_u32 } else { 100 };
+        assert_eq!(found, right.to_le_bytes(), "thread {thread}");
+    }
+}
