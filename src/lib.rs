@@ -46,6 +46,7 @@ mod error;
 pub mod executor;
 #[cfg(feature = "hub")]
 pub mod hub;
+pub mod kernels;
 pub mod model;
 mod ops;
 #[cfg(feature = "picture")]

@@ -1,0 +1,11 @@
+//! What the kernels are built from: which module in which types, and the sizes that kernels and launches
+//! share. `build.rs` compiles this file too, and passes each size to the kernels by its name.
+
+/// Modules, each a file of `kernels/`, and the types of its tensors.
+pub const MODULES: &[(&str, &[&str])] = &[("layernorm", &["f32", "f16", "bf16"])];
+
+/// Sizes by the name of their macro.
+pub const DEFINES: &[(&str, u32)] = &[("LN_ROWS", LN_ROWS)];
+
+/// Rows of a block of `layernorm`: one warp each.
+pub const LN_ROWS: u32 = 4;

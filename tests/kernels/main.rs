@@ -1,0 +1,6 @@
+//! The GPU kernels of this build: the table, and every kernel run on the CPU by the emulator, with all
+//! checks on, in three orders, against f64.
+
+mod layernorm;
+mod run;
+mod table;

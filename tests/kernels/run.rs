@@ -1,0 +1,115 @@
+//! One launch on the emulator.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, OnceLock};
+
+use half::{bf16, f16};
+use ptx_emu::{Arg, Device, DeviceSpec, Launch, Module, Report, Schedule};
+use pvt_cuda::kernels::module;
+
+/// Orders of blocks and warps in which every kernel must give the same bits.
+pub(crate) const ORDERS: [Schedule; 3] =
+    [Schedule::Forward, Schedule::Reverse, Schedule::Shuffle(7)];
+
+/// An argument of a kernel, by its role.
+pub(crate) enum Value {
+    /// Bytes that it reads.
+    In(Vec<u8>),
+    /// So many bytes that it writes.
+    Out(usize),
+    U32(u32),
+    F32(f32),
+}
+
+/// Values in a type of tensors, and what they are after rounding to it.
+pub(crate) fn rounded(dtype: &str, values: &[f32]) -> (Vec<u8>, Vec<f64>) {
+    let one = |v: &f32| match dtype {
+        "f16" => (
+            f16::from_f32(*v).to_le_bytes().to_vec(),
+            f16::from_f32(*v).to_f64(),
+        ),
+        "bf16" => (
+            bf16::from_f32(*v).to_le_bytes().to_vec(),
+            bf16::from_f32(*v).to_f64(),
+        ),
+        _ => (v.to_le_bytes().to_vec(), f64::from(*v)),
+    };
+    let (bytes, wide): (Vec<_>, Vec<_>) = values.iter().map(one).unzip();
+    (bytes.concat(), wide)
+}
+
+/// The reverse.
+pub(crate) fn values(dtype: &str, bytes: &[u8]) -> Vec<f32> {
+    match dtype {
+        "f16" => bytes
+            .as_chunks()
+            .0
+            .iter()
+            .map(|b| f16::from_le_bytes(*b).to_f32())
+            .collect(),
+        "bf16" => bytes
+            .as_chunks()
+            .0
+            .iter()
+            .map(|b| bf16::from_le_bytes(*b).to_f32())
+            .collect(),
+        _ => bytes
+            .as_chunks()
+            .0
+            .iter()
+            .map(|b| f32::from_le_bytes(*b))
+            .collect(),
+    }
+}
+
+/// The module, parsed once.
+fn parsed(name: &'static str, dtype: &'static str) -> Module {
+    type Parsed = Mutex<HashMap<(&'static str, &'static str), Module>>;
+    static PARSED: OnceLock<Parsed> = OnceLock::new();
+    let mut all = PARSED.get_or_init(Parsed::default).lock().unwrap();
+    let parse = || Module::parse(module(name, dtype).unwrap().unwrap().ptx).unwrap();
+    all.entry((name, dtype)).or_insert_with(parse).clone()
+}
+
+/// Runs `<name>_<what>_<dtype>` in every order with all checks on, and demands that nothing is found
+/// and that every order gives the same bytes. What it writes, and the report of the first order.
+pub(crate) fn run(
+    (name, what, dtype): (&'static str, &str, &'static str),
+    launch: &Launch,
+    values: &[Value],
+) -> (Vec<u8>, Report) {
+    let module = parsed(name, dtype);
+    let entry = format!("{name}_{what}_{dtype}");
+    let mut first = None;
+    for order in ORDERS {
+        let mut device = Device::new(DeviceSpec::h200());
+        device.set_schedule(order);
+        let mut output = None;
+        let mut arguments = Vec::new();
+        for value in values {
+            arguments.push(match value {
+                Value::In(bytes) => {
+                    let buffer = device.alloc(bytes.len() as u64).unwrap();
+                    device.write(&buffer, bytes).unwrap();
+                    Arg::input(&buffer)
+                }
+                Value::Out(bytes) => {
+                    let buffer = device.alloc(*bytes as u64).unwrap();
+                    let argument = Arg::output(&buffer);
+                    output = Some(buffer);
+                    argument
+                }
+                Value::U32(value) => Arg::u32(*value),
+                Value::F32(value) => Arg::f32(*value),
+            });
+        }
+        let report = device.launch(&module, &entry, launch, &arguments).unwrap();
+        assert!(report.is_clean(), "{entry} {order:?}: {report}");
+        let bytes = device.read(&output.unwrap()).unwrap();
+        match &first {
+            None => first = Some((bytes, report)),
+            Some((expected, _)) => assert!(*expected == bytes, "{entry}: {order:?} differs"),
+        }
+    }
+    first.unwrap()
+}
