@@ -38,7 +38,14 @@ const BASELINE: &str = "compute_80";
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-fn main() -> Result<()> {
+fn main() {
+    if let Err(problem) = build() {
+        println!("cargo::error={}", one_line(&problem));
+        std::process::exit(1);
+    }
+}
+
+fn build() -> Result<()> {
     for name in ["PVT_CUDA_BUILD", "PVT_NVRTC", "DOCS_RS"]
         .into_iter()
         .chain(nvrtc_lite::VARIABLES)
@@ -206,7 +213,7 @@ fn entries(ptx: &str) -> Vec<String> {
 fn write_table(out: &Path, built_by: &str, modules: &[Module]) -> Result<()> {
     let mut text = format!(
         "pub(crate) static BUILT_BY: &str = {built_by:?};\n\
-         pub(crate) static MODULES: [Module; {}] = [\n",
+         pub(crate) static MODULES: [super::Module; {}] = [\n",
         modules.len()
     );
     for module in modules {
@@ -220,13 +227,13 @@ fn write_table(out: &Path, built_by: &str, modules: &[Module]) -> Result<()> {
         } = module;
         writeln!(
             text,
-            "Module {{ name: {name:?}, dtype: {dtype:?}, entries: &{entries:?}, hash: \"{hash:016x}\",\n\
+            "super::Module {{ name: {name:?}, dtype: {dtype:?}, entries: &{entries:?}, hash: \"{hash:016x}\",\n\
              ptx: include_str!(concat!(env!(\"OUT_DIR\"), \"/{ptx}\")), cubins: &["
         )?;
         for (capability, file, report) in cubins {
             writeln!(
                 text,
-                "Cubin {{ capability: {capability}, report: {report:?},\n\
+                "super::Cubin {{ capability: {capability}, report: {report:?},\n\
                  image: include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{file}\")) }},"
             )?;
         }

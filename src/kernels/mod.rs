@@ -3,7 +3,6 @@
 
 #[rustfmt::skip]
 mod table {
-    use super::{Cubin, Module};
     include!(concat!(env!("OUT_DIR"), "/kernels.rs"));
 }
 pub mod tuning;
