@@ -217,6 +217,7 @@ pub(crate) struct Program {
     pub lists: Vec<u32>,
     pub slots: u32,
     pub preds: u32,
+    /// Read-only slots, ascending: each takes the next that is free.
     pub constants: Vec<(u32, Constant)>,
     /// Slots that a thread may read before it writes them: zero when it begins.
     pub zeroed: Vec<u32>,
