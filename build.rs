@@ -40,7 +40,9 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 fn main() {
     if let Err(problem) = build() {
-        println!("cargo::error={}", one_line(&problem));
+        for line in problem.to_string().lines() {
+            println!("cargo::error={line}");
+        }
         std::process::exit(1);
     }
 }

@@ -69,9 +69,9 @@ fn mov<'a>(
         return Ok(());
     }
     let mut op = if wide(ty) {
-        lanes!(d, |a: u64| -> u64 { a })
+        lanes!(d, wide |a: u64| -> u64 { a })
     } else {
-        lanes!(d, |a: u32| -> u32 { a })
+        lanes!(d, wide |a: u32| -> u32 { a })
     };
     op.a = d.src(&form, from, ty)?;
     op.d = d.dst(&form, to, ty)?;

@@ -53,7 +53,7 @@ macro_rules! each {
     ($d:ident, $form:ident, $ty:expr, |$x:ident, $y:ident| $body:expr,
      $($named:ident: $t:ty),+) => {
         match $ty {
-            $(Type::$named => $crate::isa::lanes!($d, |$x: $t, $y: $t| -> $t { $body }),)+
+            $(Type::$named => $crate::isa::lanes!($d, wide |$x: $t, $y: $t| -> $t { $body }),)+
             _ => return Err($crate::isa::operands::no_type(&$form)),
         }
     };
