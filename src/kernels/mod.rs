@@ -66,8 +66,8 @@ pub fn modules() -> Result<&'static [Module], KernelsNotBuilt> {
 /// # Errors
 /// [`KernelsNotBuilt`] as for [`modules`].
 pub fn module(name: &str, dtype: &str) -> Result<Option<&'static Module>, KernelsNotBuilt> {
-    let found = modules()?.iter();
-    Ok(found.clone().find(|m| m.name == name && m.dtype == dtype))
+    let mut all = modules()?.iter();
+    Ok(all.find(|m| m.name == name && m.dtype == dtype))
 }
 
 /// The compiler that made the kernels, or why there are none.

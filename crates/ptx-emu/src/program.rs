@@ -10,7 +10,7 @@ use crate::simd::Run;
 pub(crate) struct Op {
     /// What it does.
     pub run: Run,
-    /// Predicate that guards it; lanes run where `preds[guard]` is, or is not where it is to `flip`; set.
+    /// Predicate that guards it: lanes run where it is set, or with `flip` where it is not.
     pub guard: u32,
     /// Destination slot or predicate.
     pub d: u32,

@@ -56,10 +56,6 @@ impl Pattern {
             phase,
             steps: Steps::new(mask, bytes, rel),
             bits,
-            spans: cells.spans.clone(),
-            #[allow(clippy::cast_possible_truncation, reason = "a lane is below 32")]
-            lanes: cells.tags.iter().map(|tag| (tag % MANY) as u8).collect(),
-            many: cells.tags.iter().map(|tag| tag & MANY != 0).collect(),
             distinct_bytes: word_bytes.iter().map(|touched| touched.count_ones()).sum(),
             sectors: segments(&cells.spans, offset, 5),
             lines: segments(&cells.spans, offset, 7),

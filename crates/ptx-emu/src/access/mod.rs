@@ -59,18 +59,12 @@ pub(crate) struct Pattern {
     pub phase: u32,
     /// All distances of active lanes, joined by OR: shows whether all are aligned.
     pub bits: u32,
-    /// Distinct words touched: disjoint maximal runs in ascending order.
-    pub spans: Vec<Span>,
-    /// Of each word of `spans`, in order: the lowest lane that touches it.
-    pub lanes: Vec<u8>,
-    /// Of each word: whether several lanes touch it.
-    pub many: Vec<bool>,
+    /// Distinct words touched, as a shadow walks them.
+    pub cells: Cells,
     /// Of each word: which of its bytes are touched, bit 0 for the lowest.
     pub word_bytes: Vec<u8>,
     /// Whether all bytes of all words are touched.
     pub whole_words: bool,
-    /// The same words as a shadow walks them.
-    pub cells: Cells,
     /// The touched bytes, when some lane touches a part of a word (`None`: every lane touches whole words).
     pub byte_cells: Option<Box<Cells>>,
     /// Whether some byte is touched by several lanes: for stores, a conflict within the instruction.
@@ -92,7 +86,11 @@ impl Pattern {
     /// byte `base` of that array. `None` if the request does not lie inside `words` words.
     #[inline(always)]
     pub(crate) fn place(&self, base: u64, words: usize) -> Option<usize> {
-        let low = self.spans.first().map_or(0, |span| i64::from(span.word));
+        let low = self
+            .cells
+            .spans
+            .first()
+            .map_or(0, |span| i64::from(span.word));
         let first = usize::try_from((base >> 2).checked_add_signed(low)?).ok()?;
         (first.checked_add(self.cells.extent)? <= words).then_some(first)
     }

@@ -23,10 +23,6 @@ impl Pattern {
             phase: line & 31,
             steps: Steps::none(bytes),
             bits: 0,
-            spans: cells.spans.clone(),
-            #[allow(clippy::cast_possible_truncation, reason = "a lane is below 32")]
-            lanes: vec![lane as u8; words as usize],
-            many: vec![false; words as usize],
             word_bytes,
             whole_words,
             byte_cells: (!whole_words).then(|| Box::new(run(lane, start, bytes))),

@@ -256,7 +256,7 @@ impl<'m, 'a> Decoder<'m, 'a> {
     /// Decodes one instruction.
     fn instruction(&mut self, instruction: &Instruction<'a>) -> Result<(), LoadError> {
         self.guard = match instruction.guard {
-            None => (0, u32::MAX),
+            None => UNGUARDED,
             Some((name, negated)) => {
                 let pred = self.pred_named(name, instruction.position)?;
                 (pred, if negated { u32::MAX } else { 0 })

@@ -100,8 +100,14 @@ impl Request {
     /// Index of the pattern cache.
     #[inline(always)]
     fn cache(&self, op: &Op) -> usize {
-        2 * op.index as usize + usize::from(self.which)
+        cache_of(op, self.which)
     }
+}
+
+/// Index of one of an instruction's two pattern caches.
+#[inline(always)]
+fn cache_of(op: &Op, which: u8) -> usize {
+    2 * op.index as usize + usize::from(which)
 }
 
 impl Cx<'_> {
@@ -119,7 +125,7 @@ impl Cx<'_> {
     /// The pattern of the request that `reach` has just let through.
     #[inline(always)]
     pub(crate) fn pattern(&self, op: &Op, which: u8) -> &Pattern {
-        let cache = &self.worker.patterns[2 * op.index as usize + usize::from(which)];
+        let cache = &self.worker.patterns[cache_of(op, which)];
         cache.recent().expect("the request was let through")
     }
 

@@ -14,6 +14,7 @@ use crate::exec::Flow;
 use crate::exec::access::Kind;
 use crate::exec::{Cx, access::Place};
 use crate::isa::memory::without_policy;
+use crate::isa::operands::{alone, wait_group};
 use crate::lanes::Lane;
 use crate::memory::window;
 use crate::program::{Op, Traffic};
@@ -37,24 +38,12 @@ pub(crate) fn decode<'a>(
     form.flag("async");
     form.flag("bulk");
     if form.flag("commit_group") {
-        form.done()?;
-        let [] = form.operands(instruction)?;
-        let op = d.op::<Commit>();
-        d.push(op);
-        return Ok(());
+        return alone::<Commit>(d, &form, instruction);
     }
     if form.flag("wait_group") {
         // that the source is read is all that a wait is for here
         form.flag("read");
-        form.done()?;
-        let [groups] = form.operands(instruction)?;
-        let mut op = d.op::<Wait>();
-        op.x = form.number(groups)?;
-        if !(0..=i64::from(u32::MAX)).contains(&op.x) {
-            return Err(form.operand(op.x.to_string(), "a number of groups"));
-        }
-        d.push(op);
-        return Ok(());
+        return wait_group::<Wait>(d, &form, instruction);
     }
     if form.flag("tensor") {
         return tensor::decode(d, form, instruction);

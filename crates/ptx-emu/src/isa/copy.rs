@@ -6,6 +6,7 @@ use crate::decode::{Address, Decoder, NARROW_ADDRESS};
 use crate::exec::access::{Kind, Memory, Place, Pointers, Request, reach_at, reach_lane};
 use crate::exec::{Cx, Flow};
 use crate::isa::memory::hints;
+use crate::isa::operands::{alone, wait_group};
 use crate::lanes::{Lane, lanes_of};
 use crate::program::{Op, Traffic};
 use crate::simd::{Handler, Level};
@@ -26,22 +27,10 @@ pub(crate) fn decode<'a>(
         return Err(form.unsupported("only asynchronous copies are known"));
     }
     if form.flag("commit_group") {
-        form.done()?;
-        let [] = form.operands(instruction)?;
-        let op = d.op::<Commit>();
-        d.push(op);
-        return Ok(());
+        return alone::<Commit>(d, &form, instruction);
     }
     if form.flag("wait_group") {
-        form.done()?;
-        let [groups] = form.operands(instruction)?;
-        let mut op = d.op::<Wait>();
-        op.x = form.number(groups)?;
-        if !(0..=i64::from(u32::MAX)).contains(&op.x) {
-            return Err(form.operand(op.x.to_string(), "a number of groups"));
-        }
-        d.push(op);
-        return Ok(());
+        return wait_group::<Wait>(d, &form, instruction);
     }
     if form.flag("wait_all") {
         form.done()?;

@@ -4,6 +4,7 @@ use crate::ast::{Instruction, Type};
 use crate::decode::Decoder;
 use crate::decode::form::{Form, LoadError};
 use crate::program::Op;
+use crate::simd::Handler;
 
 /// Pushes an op with one result and up to three sources, of these types in the order of the text.
 pub(crate) fn push<'a, const N: usize>(
@@ -20,6 +21,36 @@ pub(crate) fn push<'a, const N: usize>(
     let slots = [&mut op.a, &mut op.b, &mut op.c];
     for ((slot, source), ty) in slots.into_iter().zip(sources).zip(&types[1..]) {
         *slot = d.src(form, source, *ty)?;
+    }
+    d.push(op);
+    Ok(())
+}
+
+/// Pushes an op without operands; the form must be taken to its end.
+pub(crate) fn alone<'a, H: Handler>(
+    d: &mut Decoder<'_, 'a>,
+    form: &Form<'a>,
+    instruction: &Instruction<'a>,
+) -> Result<(), LoadError> {
+    form.done()?;
+    let [] = form.operands(instruction)?;
+    let op = d.op::<H>();
+    d.push(op);
+    Ok(())
+}
+
+/// Pushes a wait for all but the last groups, whose number is in `x`.
+pub(crate) fn wait_group<'a, H: Handler>(
+    d: &mut Decoder<'_, 'a>,
+    form: &Form<'a>,
+    instruction: &Instruction<'a>,
+) -> Result<(), LoadError> {
+    form.done()?;
+    let [groups] = form.operands(instruction)?;
+    let mut op = d.op::<H>();
+    op.x = form.number(groups)?;
+    if !(0..=i64::from(u32::MAX)).contains(&op.x) {
+        return Err(form.operand(op.x.to_string(), "a number of groups"));
     }
     d.push(op);
     Ok(())

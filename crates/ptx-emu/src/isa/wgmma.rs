@@ -15,6 +15,7 @@ use crate::exec::collect::gather_all;
 use crate::exec::products::Product;
 use crate::exec::warp::State;
 use crate::exec::{Cx, Flow};
+use crate::isa::operands::{alone, wait_group};
 use crate::lanes::Lane;
 use crate::matrix::wgmma::{Columns, a_from_registers, depth, half, single};
 use crate::matrix::{Bf16, F16, Format, Tf32};
@@ -45,28 +46,9 @@ pub(crate) fn decode<'a>(
     }
     match kind {
         Some("mma_async") => product(d, form, instruction),
-        Some("wait_group") => {
-            form.done()?;
-            let [groups] = form.operands(instruction)?;
-            let mut op = d.op::<Wait>();
-            op.x = form.number(groups)?;
-            if !(0..=i64::from(u32::MAX)).contains(&op.x) {
-                return Err(form.operand(op.x.to_string(), "a number of groups"));
-            }
-            d.push(op);
-            Ok(())
-        }
-        Some(kind) => {
-            form.done()?;
-            let [] = form.operands(instruction)?;
-            let op = if kind == "fence" {
-                d.op::<Together>()
-            } else {
-                d.op::<Commit>()
-            };
-            d.push(op);
-            Ok(())
-        }
+        Some("wait_group") => wait_group::<Wait>(d, &form, instruction),
+        Some("fence") => alone::<Together>(d, &form, instruction),
+        Some(_) => alone::<Commit>(d, &form, instruction),
         None => Err(form.unsupported("unknown operation")),
     }
 }

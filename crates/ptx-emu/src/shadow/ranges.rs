@@ -27,7 +27,7 @@ pub(super) fn for_ranges<T>(
 #[inline(always)]
 pub(super) fn touch(marks: &Marks, base: u64, p: &Pattern) {
     let mut after = 0;
-    for span in &p.spans {
+    for span in &p.cells.spans {
         let Some(from) = (base & !3).checked_add_signed(i64::from(span.word) * 4) else {
             return;
         };

@@ -286,8 +286,8 @@ impl SharedShadow {
             }
             return;
         }
-        let lowest = p.spans.first().map_or(0, |span| span.word);
-        for span in &p.spans {
+        let lowest = p.cells.spans.first().map_or(0, |span| span.word);
+        for span in &p.cells.spans {
             let from = (span.word - lowest).cast_unsigned() as usize;
             if let Some(run) = filled.get_mut(from..from + span.words as usize) {
                 run.fill(FILLED);

@@ -3,9 +3,21 @@
 
 use ptx_emu::{Arg, Device, DeviceSpec, Launch, Module};
 
+/// Runs kernel `t` of a module in blocks of 32 threads, one after the other; its output.
+fn run(ptx: &str, blocks: u32, bytes: u64) -> Vec<u8> {
+    let module = Module::parse(ptx).unwrap();
+    let mut device = Device::new(DeviceSpec::h200());
+    device.set_threads(1);
+    let out = device.alloc(bytes).unwrap();
+    let launch = Launch::linear(blocks, 32);
+    let report = device.launch(&module, "t", &launch, &[Arg::output(&out)]);
+    report.unwrap();
+    device.read(&out).unwrap()
+}
+
 #[test]
 fn zero_in_every_block() {
-    let module = Module::parse(
+    let bytes = run(
         ".version 8.0 .target sm_80 .address_size 64
         .visible .entry t(.param .u64 p0) {
             .reg .b32 %r<6>; .reg .b64 %d<5>; .reg .pred %p<3>;
@@ -29,14 +41,9 @@ fn zero_in_every_block() {
             mov.u64 %d3, -1;
             ret;
         }",
+        3,
+        16 * 96,
     );
-    let module = module.unwrap();
-    let mut device = Device::new(DeviceSpec::h200());
-    device.set_threads(1);
-    let out = device.alloc(16 * 96).unwrap();
-    let report = device.launch(&module, "t", &Launch::linear(3, 32), &[Arg::output(&out)]);
-    report.unwrap();
-    let bytes = device.read(&out).unwrap();
     for (thread, found) in bytes.chunks(16).enumerate() {
         let (set, wide) = if thread < 7 { (0, 9) } else { (5, 0) };
         let mut right = [0; 16];
@@ -48,7 +55,7 @@ fn zero_in_every_block() {
 
 #[test]
 fn a_guarded_move_is_no_constant() {
-    let module = Module::parse(
+    let bytes = run(
         ".version 8.0 .target sm_80 .address_size 64
         .visible .entry t(.param .u64 p0) {
             .reg .b32 %r<5>; .reg .b64 %d<3>; .reg .pred %p<2>;
@@ -63,13 +70,9 @@ fn a_guarded_move_is_no_constant() {
             st.global.u32 [%d2], %r4;
             ret;
         }",
+        1,
+        4 * 32,
     );
-    let mut device = Device::new(DeviceSpec::h200());
-    let out = device.alloc(4 * 32).unwrap();
-    let launch = Launch::linear(1, 32);
-    let report = device.launch(&module.unwrap(), "t", &launch, &[Arg::output(&out)]);
-    report.unwrap();
-    let bytes = device.read(&out).unwrap();
     for (thread, found) in bytes.chunks(4).enumerate() {
         let right = if thread < 7 { 109_u32 } else { 100 };
         assert_eq!(found, right.to_le_bytes(), "thread {thread}");

@@ -104,7 +104,7 @@ fn check_against_sets(p: &Pattern, mask: u32, bytes: u32, addresses: &[u64; 32])
 
     let words: BTreeSet<u64> = owners.keys().map(|byte| byte / 4).collect();
     let mut listed = Vec::new();
-    for span in &p.spans {
+    for span in &p.cells.spans {
         assert_eq!(span.at as usize, listed.len());
         let first = (base / 4).wrapping_add_signed(i64::from(span.word));
         assert!(
@@ -127,8 +127,6 @@ fn check_against_sets(p: &Pattern, mask: u32, bytes: u32, addresses: &[u64; 32])
             .copied()
             .collect();
         let lowest = *lanes.first().unwrap();
-        assert_eq!(usize::from(p.lanes[at]), lowest);
-        assert_eq!(p.many[at], lanes.len() > 1);
         let tag = u32::try_from(lowest).unwrap() | if lanes.len() > 1 { MANY } else { 0 };
         assert_eq!(p.cells.tags[at], tag);
         assert_eq!(u64::from(p.cells.places[at]), word - listed[0]);
@@ -252,14 +250,18 @@ fn known_shapes() {
         (Shape::Uniform, 1, 1, true)
     );
     let two_rows = pattern(4, |lane| 4096 + lane / 16 * 132);
-    assert_eq!((two_rows.wavefronts, two_rows.spans.len()), (1, 2));
+    assert_eq!((two_rows.wavefronts, two_rows.cells.spans.len()), (1, 2));
     let halves = pattern(2, |lane| 4096 + 2 * lane);
     assert_eq!(
         (halves.wavefronts, halves.sectors, halves.distinct_bytes),
         (1, 2, 64)
     );
     assert_eq!(
-        (halves.overlap, halves.many[0], halves.byte_cells.is_some()),
+        (
+            halves.overlap,
+            halves.cells.tags[0] & MANY != 0,
+            halves.byte_cells.is_some()
+        ),
         (false, true, true)
     );
 }
