@@ -47,6 +47,7 @@ pub mod executor;
 #[cfg(feature = "hub")]
 pub mod hub;
 pub mod kernels;
+pub mod launch;
 pub mod model;
 mod ops;
 #[cfg(feature = "picture")]

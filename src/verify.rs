@@ -100,6 +100,7 @@ pub fn tolerance(dtype: DType, tensor: &str) -> f64 {
     let end = matches!(tensor, "logits" | "loss" | "head_input" | "final_norm");
     match dtype {
         DType::F32 => 5e-6,
+        DType::Tf32 => 3e-3,
         DType::F16 => 4e-3,
         DType::Bf16 if end => 2e-2,
         DType::Bf16 => 3e-2,

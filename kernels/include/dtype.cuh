@@ -1,7 +1,8 @@
 // The type in which a module keeps its tensors, and the way from and to f32, in which it computes.
 //
-// One of PVT_DTYPE_F32, PVT_DTYPE_F16, PVT_DTYPE_BF16 is defined by the build, and PVT_SUFFIX is the
-// type's name, which PVT_ENTRY appends to the name of a kernel.
+// One of PVT_DTYPE_F32, PVT_DTYPE_TF32, PVT_DTYPE_F16, PVT_DTYPE_BF16 is defined by the build, and
+// PVT_SUFFIX is the type's name, which PVT_ENTRY appends to the name of a kernel. TF32 keeps tensors in
+// f32 and rounds only what enters a matrix product.
 #pragma once
 
 #include "types.cuh"
@@ -14,7 +15,7 @@
 #define PVT_JOIN(name, suffix) PVT_JOIN_(name, suffix)
 #define PVT_ENTRY(name) extern "C" __global__ void PVT_JOIN(name, PVT_SUFFIX)
 
-#if defined(PVT_DTYPE_F32)
+#if defined(PVT_DTYPE_F32) || defined(PVT_DTYPE_TF32)
 
 using T = float;
 
@@ -57,5 +58,5 @@ __device__ inline T from_f32(float x) {
 }
 
 #else
-#error "define one of PVT_DTYPE_F32, PVT_DTYPE_F16, PVT_DTYPE_BF16"
+#error "define one of PVT_DTYPE_F32, PVT_DTYPE_TF32, PVT_DTYPE_F16, PVT_DTYPE_BF16"
 #endif

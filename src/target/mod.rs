@@ -1,6 +1,7 @@
 //! What runs a plan. A target knows operators and buffers, and nothing of the network.
 
 pub mod cpu;
+pub mod device;
 
 use std::fmt;
 use std::str::FromStr;
@@ -104,6 +105,8 @@ pub enum DType {
     /// IEEE single precision.
     #[default]
     F32,
+    /// Tensors in f32; what enters a matrix product is rounded to tf32 (10 bits of mantissa).
+    Tf32,
     /// IEEE half precision, accumulated in f32.
     F16,
     /// bfloat16, accumulated in f32.
@@ -114,6 +117,7 @@ impl fmt::Display for DType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::F32 => "f32",
+            Self::Tf32 => "tf32",
             Self::F16 => "f16",
             Self::Bf16 => "bf16",
         })
@@ -126,12 +130,13 @@ impl FromStr for DType {
     fn from_str(text: &str) -> Result<Self, TargetError> {
         match text {
             "f32" => Ok(Self::F32),
+            "tf32" => Ok(Self::Tf32),
             "f16" => Ok(Self::F16),
             "bf16" => Ok(Self::Bf16),
             _ => Err(TargetError::Unknown {
                 kind: "dtype",
                 found: text.to_owned(),
-                expected: "f32, f16 or bf16",
+                expected: "f32, tf32, f16 or bf16",
             }),
         }
     }

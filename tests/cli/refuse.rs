@@ -37,7 +37,7 @@ const TABLE: &[(&[&str], i32, &[&str])] = &[
     (
         &["classify", "x.png", "--dtype", "f8"],
         2,
-        &["f8", "f32, f16 or bf16"],
+        &["f8", "f32, tf32, f16 or bf16"],
     ),
     (
         &[
