@@ -74,3 +74,19 @@ __device__ inline u32 to_tf32(u32 bits) {
 }
 
 #endif
+
+// The product of the type, by one name.
+#if defined(PVT_DTYPE_F16) || defined(PVT_DTYPE_BF16)
+
+__device__ inline void mma(float (&d)[4], const u32 (&a)[4], u32 b0, u32 b1) { mma_16(d, a, b0, b1); }
+
+// Elements of T are operands as they are.
+__device__ inline u32 operand(u32 bits) { return bits; }
+
+#elif defined(PVT_DTYPE_TF32)
+
+__device__ inline void mma(float (&d)[4], const u32 (&a)[4], u32 b0, u32 b1) { mma_8(d, a, b0, b1); }
+
+__device__ inline u32 operand(u32 bits) { return to_tf32(bits); }
+
+#endif

@@ -5,6 +5,8 @@
 mod table {
     include!(concat!(env!("OUT_DIR"), "/kernels.rs"));
 }
+pub mod pack;
+pub mod tiles;
 pub mod tuning;
 
 /// One file of `kernels/` for one type of tensors.

@@ -2,7 +2,10 @@
 //! share. `build.rs` compiles this file too, and passes each size to the kernels by its name.
 
 /// Modules, each a file of `kernels/`, and the types of its tensors.
-pub const MODULES: &[(&str, &[&str])] = &[("layernorm", &["f32", "f16", "bf16"])];
+pub const MODULES: &[(&str, &[&str])] = &[
+    ("layernorm", &["f32", "f16", "bf16"]),
+    ("linear", &["f32", "tf32", "f16", "bf16"]),
+];
 
 /// Sizes by the name of their macro.
 pub const DEFINES: &[(&str, u32)] = &[("LN_ROWS", LN_ROWS)];

@@ -2,5 +2,7 @@
 //! checks on, in three orders, against f64.
 
 mod layernorm;
+mod linear;
+mod products;
 mod run;
 mod table;

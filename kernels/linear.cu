@@ -1,0 +1,196 @@
+// linear_fwd:      y[r, o] = sum_c n[r, c] * weight[o, c] + bias[o] + residual[r, o]          r < ROWS, o < COLS
+// linear_gelu_fwd: y[r, o] = gelu(sum_c n[r, c] * weight[o, c] + bias[o]) + residual[r, o]
+//   n = LayerNorm(x) over INNER where gamma is not null, else x
+//   x [ROWS, INNER] T, rows x_stride apart, in | gamma, beta [INNER] f32 in or null | normed [ROWS, INNER] T out or
+//   null: LayerNorm(x) | weight [COLS, INNER] T packed (tile.cuh) in | bias [COLS] f32 in or null | residual [ROWS, COLS]
+//   T in or null, may be y | y [ROWS, COLS] T out; with y2 not null y [ROWS, SPLIT] and y2 [ROWS, COLS - SPLIT]
+//   grid (ceil(ROWS / BM), column groups), block THREADS: a block has BM rows and every gridDim.y-th tile of BN columns,
+//   a warp WM x WN of the BM x BN | entries are named by BM x BN
+//   shared, with units = ceil(INNER / UNIT), 128 bytes of the inner dimension each:
+//   without LayerNorm 3 * 128 (BM + BN), with it 3 * 128 BN + 128 BM units
+//   needs INNER % 16 == 0, COLS % 8 == 0, SPLIT % 16 == 0, x_stride % 8 == 0, 16-byte pointers; rows past ROWS,
+//   columns past COLS and the rest of the last unit are zeros and are not written
+//   x is read once per column group with LayerNorm, once per tile of columns without; the weights once per
+//   tile of rows | f32 sums over INNER upwards; LayerNorm in f32, biased variance in two passes, rounded to T;
+//   bias, GELU and residual in f32, one rounding to T; repeatable, the same for a row in any batch
+//   defines PVT_DTYPE_*
+//   source: torch.nn.functional.linear; Ba et al. 2016; Hendrycks and Gimpel 2016
+#include "gemm.cuh"
+#include "math.cuh"
+#include "norm.cuh"
+
+// Slots of the ring of copies.
+constexpr u32 STAGES = 3;
+
+struct Linear {
+    const T* x;
+    const float* gamma;
+    const float* beta;
+    T* normed;
+    const T* weight;
+    const float* bias;
+    const T* residual;
+    T* y;
+    T* y2;
+    u32 ROWS, INNER, COLS, SPLIT, x_stride;
+    float eps;
+};
+
+// Begins to copy unit `k` of BM rows of x, from `row0` on, to the tile at `s`; zeros beyond ROWS and INNER.
+template <u32 BM, u32 THREADS> __device__ inline void copy_rows(u32 s, const Linear& p, u32 row0, u32 k) {
+    constexpr u32 AT_ONCE = THREADS / CHUNKS;
+    static_assert(BM % AT_ONCE == 0, "alike for every thread");
+    const u32 chunk = thread_index() % CHUNKS;
+    const u32 c = k * UNIT + chunk * VEC;
+#pragma unroll
+    for (u32 i = 0; i < BM; i += AT_ONCE) {
+        const u32 r = i + thread_index() / CHUNKS;
+        const bool valid = row0 + r < p.ROWS && c < p.INNER;
+        const T* x = valid ? row(p.x, row0 + r, p.x_stride) + c : p.x;
+        cp_async_or_zero(shared_address(s_all + s + chunk_at(r, chunk)), x, valid);
+    }
+}
+
+// Writes what a warp has: rows from `row0` on and columns from `col0` on of the whole, by way of `s`, which is its own.
+template <u32 WM, u32 WN, bool GELU>
+__device__ inline void write(const Product<WM, WN>& product, float* s, const Linear& p, u32 row0, u32 col0) {
+    constexpr u32 LANES = WN / VEC;
+    constexpr u32 AT_ONCE = WARP / LANES;
+    constexpr u32 STAGED = Product<WM, WN>::STAGED;
+    const u32 c = lane_index() % LANES * VEC;
+    const u32 col = col0 + c;
+    const bool second = p.y2 != nullptr && col >= p.SPLIT;
+    T* y = second ? p.y2 : p.y;
+    const u32 y_col = second ? col - p.SPLIT : col;
+    const u32 y_cols = p.y2 == nullptr ? p.COLS : second ? p.COLS - p.SPLIT : p.SPLIT;
+    float bias[VEC] = {};
+    if (p.bias != nullptr && col < p.COLS) {
+        load_f32(p.bias + col, bias);
+    }
+#pragma unroll
+    for (u32 pass = 0; pass < WM / STAGED; ++pass) {
+        // rows of the last pass have been read by all lanes; this pass writes over them
+        __syncwarp();
+        product.template stage<WN>(pass, s, 0, 0);
+        // rows written by all lanes above are read below
+        __syncwarp();
+#pragma unroll 1
+        for (u32 i = 0; i < STAGED; i += AT_ONCE) {
+            const u32 r = i + lane_index() / LANES;
+            const u32 at = row0 + pass * STAGED + r;
+            if (at < p.ROWS && col < p.COLS) {
+                float v[VEC];
+                load_staged<WN>(s, r, c, v);
+#pragma unroll
+                for (u32 k = 0; k < VEC; ++k) {
+                    v[k] += bias[k];
+                    if constexpr (GELU) {
+                        v[k] = gelu(v[k]);
+                    }
+                }
+                if (p.residual != nullptr) {
+                    float before[VEC];
+                    load(row(p.residual, at, p.COLS) + col, before);
+#pragma unroll
+                    for (u32 k = 0; k < VEC; ++k) {
+                        v[k] += before[k];
+                    }
+                }
+                store(row(y, at, y_cols) + y_col, v);
+            }
+        }
+    }
+}
+
+template <u32 BM, u32 BN, u32 WM, u32 WN, bool GELU> __device__ inline void linear(const Linear& p) {
+    constexpr u32 WARPS = BM / WM * (BN / WN);
+    constexpr u32 THREADS = WARPS * WARP;
+    constexpr u32 STAGED_BYTES = Product<WM, WN>::STAGED * WN * sizeof(float);
+    static_assert(WARPS * STAGED_BYTES <= BN * ROW_BYTES, "a slot's columns hold what is staged");
+    static_assert(BM % (WARPS * 4) == 0, "whole rounds of rows in LayerNorm");
+    const u32 row0 = blockIdx.x * BM;
+    const u32 units = ceil_div(p.INNER, UNIT);
+    const u32 col_units = ceil_div(p.COLS, UNIT_COLS);
+    const u32 tiles = ceil_div(p.COLS, BN);
+    const u32 own = blockIdx.y < tiles ? ceil_div(tiles - blockIdx.y, gridDim.y) : 0;
+    const bool norm = p.gamma != nullptr;
+    // a slot: BN columns, then BM rows where they are not in the panel behind the ring
+    const u32 slot_bytes = norm ? BN * ROW_BYTES : (BM + BN) * ROW_BYTES;
+    const u32 panel = STAGES * slot_bytes;
+    const u32 warp_row = warp_index() % (BM / WM) * WM;
+    const u32 warp_col = warp_index() / (BM / WM) * WN;
+
+    if (norm) {
+        for (u32 k = 0; k < units; ++k) {
+            copy_rows<BM, THREADS>(panel + k * BM * ROW_BYTES, p, row0, k);
+        }
+        cp_async_commit();
+        cp_async_wait<0>();
+        // the panel that all threads have copied above is normalised below
+        __syncthreads();
+        constexpr u32 WARP_ROWS = BM / WARPS;
+        const bool writes = p.normed != nullptr && blockIdx.y == 0;
+        normalise<BM>(panel, warp_index() * WARP_ROWS, WARP_ROWS, p.INNER, p.gamma, p.beta, p.eps,
+                      writes ? row(p.normed, row0, p.INNER) : nullptr, p.ROWS - row0);
+        // what is written here is read after the barrier in `ring`
+    }
+
+    u32 next_tile = blockIdx.y, next_k = 0;
+    const auto begin = [&](u32 slot) {
+        const u32 s = slot * slot_bytes;
+        copy_weight<BN, THREADS>(s, p.weight, next_tile * (BN / UNIT_COLS), col_units, next_k, units);
+        if (!norm) {
+            copy_rows<BM, THREADS>(s + BN * ROW_BYTES, p, row0, next_k);
+        }
+        if (++next_k == units) {
+            next_k = 0;
+            next_tile += gridDim.y;
+        }
+    };
+    Product<WM, WN> product;
+    product.clear();
+    u32 tile = blockIdx.y, k = 0;
+    const auto use = [&](u32 slot) {
+        const u32 s = slot * slot_bytes;
+        product.add(norm ? panel + k * BM * ROW_BYTES : s + BN * ROW_BYTES, warp_row, s, warp_col);
+        if (++k == units) {
+            // all warps have read this slot above; its columns give way to the staged results below
+            __syncthreads();
+            float* staged = reinterpret_cast<float*>(s_all + s + warp_index() * STAGED_BYTES);
+            write<WM, WN, GELU>(product, staged, p, row0 + warp_row, tile * BN + warp_col);
+            product.clear();
+            k = 0;
+            tile += gridDim.y;
+        }
+    };
+    ring<STAGES>(own * units, begin, use);
+}
+
+// Blocks of a multiprocessor that registers must allow: shared memory allows no more of the large tiles everywhere.
+constexpr u32 MIN_BLOCKS = 1;
+
+// Threads of a block of warps of WM x WN.
+__device__ constexpr u32 threads(u32 BM, u32 BN, u32 WM, u32 WN) { return BM / WM * (BN / WN) * WARP; }
+
+#define LINEAR(name, GELU, BM, BN, WM, WN)                                                                          \
+    PVT_ENTRY(name##_##BM##x##BN)                                                                                   \
+    __launch_bounds__(threads(BM, BN, WM, WN), MIN_BLOCKS)(                                                                     \
+        const T* __restrict__ x, const float* __restrict__ gamma, const float* __restrict__ beta,                   \
+        T* __restrict__ normed, const T* __restrict__ weight, const float* __restrict__ bias, const T* residual,    \
+        T* y, T* __restrict__ y2, u32 ROWS, u32 INNER, u32 COLS, u32 SPLIT, u32 x_stride, float eps) {              \
+        linear<BM, BN, WM, WN, GELU>({x, gamma, beta, normed, weight, bias, residual, y, y2, ROWS, INNER, COLS,     \
+                                      SPLIT, x_stride, eps});                                                       \
+    }
+
+#define LINEAR_BOTH(BM, BN, WM, WN)                                                                                 \
+    LINEAR(linear_fwd, false, BM, BN, WM, WN)                                                                       \
+    LINEAR(linear_gelu_fwd, true, BM, BN, WM, WN)
+
+#if defined(PVT_DTYPE_F32)
+LINEAR_BOTH(128, 128, 32, 64)
+#else
+LINEAR_BOTH(128, 128, 64, 64)
+#endif
+LINEAR_BOTH(64, 128, 32, 64)
+LINEAR_BOTH(64, 64, 32, 32)
+LINEAR_BOTH(32, 64, 16, 32)
