@@ -66,10 +66,8 @@ pub fn pack(
         for (k, &from) in from.iter().enumerate() {
             let byte = k * size;
             let chunk = byte % ROW_BYTES / CHUNK_BYTES ^ col % CHUNKS;
-            let at = first
-                + byte / ROW_BYTES * UNIT_BYTES
-                + chunk * CHUNK_BYTES
-                + byte % CHUNK_BYTES;
+            let at =
+                first + byte / ROW_BYTES * UNIT_BYTES + chunk * CHUNK_BYTES + byte % CHUNK_BYTES;
             let value = row[from];
             let to = &mut packed[at..at + size];
             match dtype {

@@ -102,7 +102,10 @@ fn check(dtype: DType, tile: &LinearTile, case: &Case) -> Report {
     let (bias, mut exact_bias) = random.tensor(DType::F32, cols, 1.0, 0.0);
     let (residual, exact_residual) = random.tensor(dtype, rows * cols, 4.0, 0.0);
 
-    let exact_x: Vec<f64> = exact_x.chunks(stride).flat_map(|r| r[..inner].to_vec()).collect();
+    let exact_x: Vec<f64> = exact_x
+        .chunks(stride)
+        .flat_map(|r| r[..inner].to_vec())
+        .collect();
     let normed = oracle::layernorm(&exact_x, &exact_gamma, &exact_beta, f64::from(EPS));
     if !case.bias {
         exact_bias.fill(0.0);
@@ -113,7 +116,11 @@ fn check(dtype: DType, tile: &LinearTile, case: &Case) -> Report {
         exact = exact.into_iter().map(oracle::gelu).collect();
     }
     if case.residual != Residual::None {
-        exact = exact.iter().zip(&exact_residual).map(|(a, b)| a + b).collect();
+        exact = exact
+            .iter()
+            .zip(&exact_residual)
+            .map(|(a, b)| a + b)
+            .collect();
     }
 
     let bytes = size(dtype);
@@ -139,7 +146,10 @@ fn check(dtype: DType, tile: &LinearTile, case: &Case) -> Report {
         or_null(case.bias, Value::In(bias)),
         residual,
         y,
-        or_null(case.split.is_some(), Value::Out(rows * (cols - split) * bytes)),
+        or_null(
+            case.split.is_some(),
+            Value::Out(rows * (cols - split) * bytes),
+        ),
         Value::U32(count(rows)),
         Value::U32(count(inner)),
         Value::U32(count(cols)),
@@ -147,7 +157,11 @@ fn check(dtype: DType, tile: &LinearTile, case: &Case) -> Report {
         Value::U32(count(stride)),
         Value::F32(EPS),
     ];
-    let entry = if case.gelu { tile.gelu_entry } else { tile.entry };
+    let entry = if case.gelu {
+        tile.gelu_entry
+    } else {
+        tile.entry
+    };
     let (outputs, report) = run(("linear", entry, dtype), &launch, &arguments);
     let mut outputs = outputs.iter().map(|bytes| values(name(dtype), bytes));
     let place = format!(
@@ -164,7 +178,10 @@ fn check(dtype: DType, tile: &LinearTile, case: &Case) -> Report {
         close(&outputs.next().unwrap(), &normed, "normed");
     }
     let part = |from: usize, to: usize| -> Vec<f64> {
-        exact.chunks(cols).flat_map(|row| row[from..to].to_vec()).collect()
+        exact
+            .chunks(cols)
+            .flat_map(|row| row[from..to].to_vec())
+            .collect()
     };
     close(&outputs.next().unwrap(), &part(0, split), "y");
     if case.split.is_some() {
@@ -184,7 +201,7 @@ fn traffic(dtype: DType, tile: &LinearTile, case: &Case, report: &Report, place:
         shared.conflicts(),
         shared.wavefronts
     );
-    if case.cols % 16 != 0 || case.split.is_some_and(|at| at % 16 != 0) {
+    if case.cols % 16 != 0 {
         return;
     }
     let bytes = size(dtype);
@@ -194,11 +211,22 @@ fn traffic(dtype: DType, tile: &LinearTile, case: &Case, report: &Report, place:
     let mut read = x + weight;
     read += if case.bias { case.cols * 4 } else { 0 };
     read += if case.norm { 2 * case.inner * 4 } else { 0 };
-    read += if case.residual == Residual::None { 0 } else { y };
+    read += if case.residual == Residual::None {
+        0
+    } else {
+        y
+    };
     let written = y + if case.keep { x } else { 0 };
     assert_eq!(counters.distinct_bytes_read, read as u64, "{place}");
     assert_eq!(counters.distinct_bytes_written, written as u64, "{place}");
-    assert_eq!(counters.global_stores.sectors * 32, written as u64, "{place}");
+    // lanes of one store that write to buffers more than 1 GiB apart are counted one by one
+    if case.split.is_none_or(|at| at % 64 == 0) {
+        assert_eq!(
+            counters.global_stores.sectors * 32,
+            written as u64,
+            "{place}"
+        );
+    }
     let times = if case.norm {
         (tile.groups as usize).min(case.cols.div_ceil(tile.cols as usize))
     } else {
@@ -283,24 +311,64 @@ fn matches_f64_at_real_sizes() {
 #[test]
 fn every_option_alone_and_together() {
     let cases = [
-        Case { bias: false, ..PLAIN },
-        Case { gelu: true, ..PLAIN },
-        Case { gelu: true, residual: Residual::Other, ..PLAIN },
-        Case { residual: Residual::InPlace, ..PLAIN },
-        Case { norm: true, keep: true, ..PLAIN },
-        Case { split: Some(64), ..PLAIN },
-        Case { split: Some(16), norm: true, keep: true, bias: false, gelu: true, ..PLAIN },
-        Case { split: Some(96), residual: Residual::None, ..PLAIN },
+        Case {
+            bias: false,
+            ..PLAIN
+        },
+        Case {
+            gelu: true,
+            ..PLAIN
+        },
+        Case {
+            gelu: true,
+            residual: Residual::Other,
+            ..PLAIN
+        },
+        Case {
+            residual: Residual::InPlace,
+            ..PLAIN
+        },
+        Case {
+            norm: true,
+            keep: true,
+            ..PLAIN
+        },
+        Case {
+            split: Some(64),
+            ..PLAIN
+        },
+        Case {
+            split: Some(16),
+            norm: true,
+            keep: true,
+            bias: false,
+            gelu: true,
+            ..PLAIN
+        },
+        Case {
+            split: Some(96),
+            residual: Residual::None,
+            ..PLAIN
+        },
     ];
     for dtype in DTYPES {
         for case in cases {
             for sizes in TILES {
-                let case = Case { rows: 67, inner: 96, cols: 208, ..case };
+                let case = Case {
+                    rows: 67,
+                    inner: 96,
+                    cols: 208,
+                    ..case
+                };
                 check(dtype, &tile(dtype, sizes, 2, &case), &case);
             }
         }
         // a row of each image, as the class token is
-        let case = Case { stride: 50 * 64, norm: true, ..sized(3, 64, 48) };
+        let case = Case {
+            stride: 50 * 64,
+            norm: true,
+            ..sized(3, 64, 48)
+        };
         check(dtype, &tile(dtype, (32, 64), 1, &case), &case);
     }
 }
@@ -314,7 +382,10 @@ fn a_row_does_not_depend_on_its_batch() {
         let (weight, _) = random.weight(dtype, (64, 64), |k| k);
         let (ones, _) = random.tensor(DType::F32, 64, 0.5, 1.0);
         let of = |rows: usize, x: &[u8]| {
-            let case = Case { norm: true, ..sized(rows, 64, 64) };
+            let case = Case {
+                norm: true,
+                ..sized(rows, 64, 64)
+            };
             let tile = tile(dtype, (64, 64), 1, &case);
             let launch = Launch {
                 grid: [count(rows).div_ceil(64), 1, 1],
@@ -339,13 +410,19 @@ fn a_row_does_not_depend_on_its_batch() {
                 Value::U32(64),
                 Value::F32(EPS),
             ];
-            run(("linear", tile.entry, dtype), &launch, &arguments).0.remove(0)
+            run(("linear", tile.entry, dtype), &launch, &arguments)
+                .0
+                .remove(0)
         };
         let all = of(150, &x);
         let row = 64 * size(dtype);
         for (r, rows) in [(0, 1), (100, 50), (131, 7)] {
             let part = r * row..(r + rows) * row;
-            assert!(of(rows, &x[part.clone()]) == all[part], "{} row {r}", name(dtype));
+            assert!(
+                of(rows, &x[part.clone()]) == all[part],
+                "{} row {r}",
+                name(dtype)
+            );
         }
     }
 }
