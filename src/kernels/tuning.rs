@@ -5,10 +5,40 @@
 pub const MODULES: &[(&str, &[&str])] = &[
     ("layernorm", &["f32", "f16", "bf16"]),
     ("linear", &["f32", "tf32", "f16", "bf16"]),
+    ("pos_embed", &["f32", "f16", "bf16"]),
+    ("residual", &["f32", "f16", "bf16"]),
+    ("head", &["f32", "f16", "bf16"]),
+    ("preprocess", &["f32"]),
 ];
 
 /// Sizes by the name of their macro.
-pub const DEFINES: &[(&str, u32)] = &[("LN_ROWS", LN_ROWS)];
+pub const DEFINES: &[(&str, u32)] = &[
+    ("LN_ROWS", LN_ROWS),
+    ("POS_THREADS", POS_THREADS),
+    ("RES_THREADS", RES_THREADS),
+    ("HEAD_WARPS", HEAD_WARPS),
+    ("HEAD_CLASSES", HEAD_CLASSES),
+    ("HEAD_IMAGES", HEAD_IMAGES),
+    ("PRE_THREADS", PRE_THREADS),
+];
 
-/// Rows of a block of `layernorm`: one warp each.
+/// Warps of a block of `layernorm`, and the fewest rows that it takes.
 pub const LN_ROWS: u32 = 4;
+
+/// Threads of a block of `pos_embed`, one 16-byte vector each.
+pub const POS_THREADS: u32 = 256;
+
+/// Threads of a block of `residual`, one 16-byte vector each.
+pub const RES_THREADS: u32 = 256;
+
+/// Warps of a block of `head`.
+pub const HEAD_WARPS: u32 = 4;
+
+/// Classes of a block of `head`: a batch of one then has work for 125 blocks at 1000 classes.
+pub const HEAD_CLASSES: u32 = 8;
+
+/// Most images of a block of `head`, which share one reading of the weights.
+pub const HEAD_IMAGES: u32 = 8;
+
+/// Threads of a block of `preprocess`, four pixels each.
+pub const PRE_THREADS: u32 = 256;

@@ -1,8 +1,12 @@
 //! The GPU kernels of this build: the table, and every kernel run on the CPU by the emulator, with all
 //! checks on, in three orders, against f64.
 
+mod head;
 mod layernorm;
 mod linear;
 mod products;
+mod pos_embed;
+mod preprocess;
+mod residual;
 mod run;
 mod table;

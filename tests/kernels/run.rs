@@ -6,6 +6,8 @@ use std::sync::{Mutex, OnceLock};
 use half::{bf16, f16};
 use ptx_emu::{Arg, Device, DeviceSpec, Launch, Module, Report, Schedule};
 use pvt_cuda::kernels::module;
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
 
 /// Orders of blocks and warps in which every kernel must give the same bits.
 pub(crate) const ORDERS: [Schedule; 3] =
@@ -17,8 +19,41 @@ pub(crate) enum Value {
     In(Vec<u8>),
     /// So many bytes that it writes.
     Out(usize),
+    /// Bytes that it reads and writes.
+    InOut(Vec<u8>),
+    /// The buffer of an earlier argument once more.
+    Again(usize),
+    /// A pointer to nothing.
+    Null,
     U32(u32),
+    U64(u64),
     F32(f32),
+}
+
+/// `count` values around `around`, `width` apart at most, always the same for a seed.
+pub(crate) fn random(seed: u64, count: usize, width: f32, around: f32) -> Vec<f32> {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let one = || around + width * (rng.random::<f32>() - 0.5);
+    std::iter::repeat_with(one).take(count).collect()
+}
+
+/// Bytes of an element.
+pub(crate) fn size_of(dtype: &str) -> usize {
+    if matches!(dtype, "f16" | "bf16") {
+        2
+    } else {
+        4
+    }
+}
+
+/// Most relative distance from f64 of an operator that rounds its result once: half a unit in the last
+/// place, and a little for the arithmetic in f32.
+pub(crate) fn rounding(dtype: &str) -> f64 {
+    match dtype {
+        "f16" => 2.0_f64.powi(-11) + 1e-6,
+        "bf16" => 2.0_f64.powi(-8) + 1e-6,
+        _ => 1e-6,
+    }
 }
 
 /// Values in a type of tensors, and what they are after rounding to it.
@@ -72,7 +107,8 @@ fn parsed(name: &'static str, dtype: &'static str) -> Module {
 }
 
 /// Runs `<name>_<what>_<dtype>` in every order with all checks on, and demands that nothing is found
-/// and that every order gives the same bytes. What it writes, and the report of the first order.
+/// and that every order gives the same bytes. What it writes, all outputs joined, and the report of the
+/// first order.
 pub(crate) fn run(
     (name, what, dtype): (&'static str, &str, &'static str),
     launch: &Launch,
@@ -84,8 +120,8 @@ pub(crate) fn run(
     for order in ORDERS {
         let mut device = Device::new(DeviceSpec::h200());
         device.set_schedule(order);
-        let mut output = None;
-        let mut arguments = Vec::new();
+        let mut outputs = Vec::new();
+        let mut arguments: Vec<Arg> = Vec::new();
         for value in values {
             arguments.push(match value {
                 Value::In(bytes) => {
@@ -96,16 +132,27 @@ pub(crate) fn run(
                 Value::Out(bytes) => {
                     let buffer = device.alloc(*bytes as u64).unwrap();
                     let argument = Arg::output(&buffer);
-                    output = Some(buffer);
+                    outputs.push(buffer);
                     argument
                 }
+                Value::InOut(bytes) => {
+                    let buffer = device.alloc(bytes.len() as u64).unwrap();
+                    device.write(&buffer, bytes).unwrap();
+                    let argument = Arg::in_out(&buffer);
+                    outputs.push(buffer);
+                    argument
+                }
+                Value::Again(earlier) => arguments[*earlier].clone(),
+                Value::Null => Arg::null(),
                 Value::U32(value) => Arg::u32(*value),
+                Value::U64(value) => Arg::u64(*value),
                 Value::F32(value) => Arg::f32(*value),
             });
         }
         let report = device.launch(&module, &entry, launch, &arguments).unwrap();
         assert!(report.is_clean(), "{entry} {order:?}: {report}");
-        let bytes = device.read(&output.unwrap()).unwrap();
+        let read = |buffer| device.read(buffer).unwrap();
+        let bytes = outputs.iter().flat_map(read).collect::<Vec<u8>>();
         match &first {
             None => first = Some((bytes, report)),
             Some((expected, _)) => assert!(*expected == bytes, "{entry}: {order:?} differs"),
