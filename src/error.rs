@@ -7,6 +7,13 @@ use crate::weights::WeightsError;
 /// Result of every fallible call in this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+#[cfg(feature = "emu")]
+impl From<crate::target::emu::EmuError> for Error {
+    fn from(error: crate::target::emu::EmuError) -> Self {
+        Self::Target(error.into())
+    }
+}
+
 /// What can go wrong, by area. Each message names what was found, what was expected and what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -40,6 +47,9 @@ pub enum Error {
     /// A weights file that is damaged or does not belong to the model.
     #[error(transparent)]
     Weights(#[from] WeightsError),
+    /// A shape that no kernel takes.
+    #[error(transparent)]
+    Launch(#[from] crate::launch::LaunchError),
     /// A target that cannot be had.
     #[error(transparent)]
     Target(#[from] crate::target::TargetError),

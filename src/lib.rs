@@ -42,6 +42,7 @@
 
 pub mod config;
 mod cpu;
+mod dtype;
 mod error;
 pub mod executor;
 #[cfg(feature = "hub")]
@@ -59,6 +60,7 @@ pub mod target;
 pub mod verify;
 pub mod weights;
 
+pub use dtype::DType;
 pub use error::{Error, Result};
 pub use ops::Cost;
 pub use ops::patch_conv::Pixels;

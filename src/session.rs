@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use crate::config::{Mode, PvtConfig};
+use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::executor::{Executor, Params};
+use crate::executor::{Backend, Random, Run, backend};
 use crate::model::PlanSpec;
 use crate::plan::Plan;
 use crate::shape::ImageSize;
-use crate::target::cpu::CpuTarget;
+use crate::target::Target;
 use crate::weights::Weights;
 
 /// Order of the axes of a feature map.
@@ -40,8 +41,9 @@ pub struct Session {
     config: PvtConfig,
     mode: Mode,
     params: Source,
-    target: CpuTarget,
-    latest: Option<(PlanSpec, Executor)>,
+    kernels: Option<DType>,
+    backend: Box<dyn Backend>,
+    latest: Option<(PlanSpec, Box<dyn Run>)>,
 }
 
 /// Parameters, or where they come from when the first plan asks for them.
@@ -49,31 +51,32 @@ pub struct Session {
 enum Source {
     File(Box<Weights>),
     Random,
-    Loaded(Arc<Params>),
+    /// They are with the target.
+    Loaded,
 }
 
 impl Session {
     /// A session on the parameters of `weights`, which must have been loaded for the same `mode`.
-    pub fn new(config: PvtConfig, mode: Mode, weights: Weights, target: CpuTarget) -> Self {
+    pub fn new(config: PvtConfig, mode: Mode, weights: Weights, target: impl Into<Target>) -> Self {
+        let source = Source::File(Box::new(weights));
+        Self::from_source(config, mode, source, target.into())
+    }
+
+    fn from_source(config: PvtConfig, mode: Mode, params: Source, target: Target) -> Self {
         Self {
             config,
             mode,
-            params: Source::File(Box::new(weights)),
-            target,
+            params,
+            kernels: target.kernels(),
+            backend: backend(target),
             latest: None,
         }
     }
 
     /// A session on random parameters, for measuring: uniform with standard deviation 0.02, norms
     /// at identity. The same on every machine.
-    pub fn random(config: PvtConfig, mode: Mode, target: CpuTarget) -> Self {
-        Self {
-            config,
-            mode,
-            params: Source::Random,
-            target,
-            latest: None,
-        }
+    pub fn random(config: PvtConfig, mode: Mode, target: impl Into<Target>) -> Self {
+        Self::from_source(config, mode, Source::Random, target.into())
     }
 
     /// The model.
@@ -86,24 +89,35 @@ impl Session {
     ///
     /// # Errors
     /// As [`Plan::new`], and what reading the weights gives.
-    pub fn executor(&mut self, batch: usize, image: ImageSize) -> Result<&mut Executor> {
-        let spec = PlanSpec::infer(batch, image, self.mode);
+    pub fn executor(&mut self, batch: usize, image: ImageSize) -> Result<&mut dyn Run> {
+        let spec = PlanSpec {
+            kernels: self.kernels,
+            ..PlanSpec::infer(batch, image, self.mode)
+        };
         let executor = match self.latest.take() {
             Some((known, executor)) if known == spec => executor,
             _ => self.plan(spec)?,
         };
-        Ok(&mut self.latest.insert((spec, executor)).1)
+        Ok(&mut *self.latest.insert((spec, executor)).1)
     }
 
-    fn plan(&mut self, spec: PlanSpec) -> Result<Executor> {
+    fn plan(&mut self, spec: PlanSpec) -> Result<Box<dyn Run>> {
         let plan = Arc::new(Plan::new(&self.config, spec)?);
-        let params = match &self.params {
-            Source::Loaded(params) => params.clone(),
-            Source::File(weights) => Params::load(&plan, |p, out| weights.read(&p.name, out))?,
-            Source::Random => Params::random(&plan)?,
-        };
-        self.params = Source::Loaded(params.clone()); // a file's bytes are not needed twice
-        Executor::new(plan, params, self.target.clone())
+        match &self.params {
+            Source::Loaded => {}
+            Source::File(weights) => self
+                .backend
+                .load(&plan, &mut |p, out| Ok(weights.read(&p.name, out)?))?,
+            Source::Random => {
+                let mut random = Random::new();
+                self.backend.load(&plan, &mut |p, out| {
+                    random.fill(p, out);
+                    Ok(())
+                })?;
+            }
+        }
+        self.params = Source::Loaded; // a file's bytes are not needed twice
+        self.backend.bind(plan)
     }
 
     /// Refuses a session that was made for another mode.
@@ -131,7 +145,7 @@ impl Session {
         self.must_give(Mode::Classify)?;
         let executor = self.executor(batch, image)?;
         executor.run(pixels)?;
-        Ok(executor.output("logits").unwrap_or_default())
+        Ok(executor.output("logits")?.unwrap_or_default())
     }
 
     /// The four feature maps of `pixels` [batch, in_chans, H, W], normalised.
@@ -149,22 +163,26 @@ impl Session {
         let patches: Vec<usize> = self.config.stages.iter().map(|s| s.patch_size).collect();
         let executor = self.executor(batch, image)?;
         executor.run(pixels)?;
-        let maps = (1..=patches.len()).filter_map(|stage| {
-            let output = executor.plan().output(&format!("feature{stage}"))?;
+        let mut maps = Vec::new();
+        for stage in 1..=patches.len() {
+            let Some(output) = executor.plan().output(&format!("feature{stage}")) else {
+                continue;
+            };
             let view = match layout {
                 MapLayout::Nchw => output.view.clone(),
                 MapLayout::Nhwc => output.view.permuted(&[0, 2, 3, 1]),
             };
-            let shape = view.shape.clone().try_into().ok()?;
-            let stride = patches[..stage].iter().product();
-            Some(FeatureMap {
+            let Ok(shape) = view.shape.clone().try_into() else {
+                continue;
+            };
+            maps.push(FeatureMap {
                 stage,
-                stride,
+                stride: patches[..stage].iter().product(),
                 shape,
-                data: executor.read(&view),
-            })
-        });
-        Ok(maps.collect())
+                data: executor.read(&view)?,
+            });
+        }
+        Ok(maps)
     }
 }
 

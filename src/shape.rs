@@ -93,6 +93,11 @@ pub enum ShapeError {
     /// Parameters loaded for another plan.
     #[error("the parameters were loaded for another model or mode; load them for this plan")]
     ForeignParams,
+    /// A plan for another kind of target.
+    #[error(
+        "the plan is not for this target; plan with PlanSpec::kernels for a GPU or the emulator, without for the CPU"
+    )]
+    ForeignPlan,
 }
 
 /// Product of `factors`, or an error naming all of them.

@@ -12,11 +12,10 @@ use std::sync::Arc;
 
 use crate::config::{Mode, PvtConfig};
 use crate::error::Result;
-use crate::executor::{Executor, Params};
+use crate::executor::{Backend, backend};
 use crate::model::{PlanSpec, loss};
 use crate::plan::Plan;
 use crate::shape::ImageSize;
-use crate::target::cpu::CpuTarget;
 use crate::target::{DType, TargetKind};
 use crate::weights::{LoadOptions, TensorFile, Weights};
 
@@ -121,6 +120,10 @@ pub fn verify(options: &VerifyOptions) -> Result<Report> {
     let weights_path = file(&options.weights, "model.safetensors");
 
     let (spec, pixels) = input(&reference, &config)?;
+    let spec = PlanSpec {
+        kernels: target.kernels(),
+        ..spec
+    };
     let mut produced = Produced::default();
     let load = |mode| Weights::open(&weights_path, &config, mode, &LoadOptions::default());
     let weights = load(Mode::Classify)?;
@@ -129,7 +132,8 @@ pub fn verify(options: &VerifyOptions) -> Result<Report> {
         trace: true,
         ..spec
     };
-    produced.run(&config, &[trace, spec], &weights, &target, &pixels)?;
+    let mut classify = backend(target.clone());
+    produced.run(&config, &[trace, spec], &weights, &mut *classify, &pixels)?;
     if let Some(labels) = reference.get("labels") {
         let labels = labels.to_i64()?;
         for logits in produced.0.get("logits").cloned().unwrap_or_default() {
@@ -152,10 +156,10 @@ pub fn verify(options: &VerifyOptions) -> Result<Report> {
         &config,
         &[backbone],
         &load(Mode::Backbone)?,
-        &target,
+        &mut *backend(target.clone()),
         &pixels,
     )?;
-    report(options, scheme, &reference, &produced)
+    report(options, (target.name(), scheme), &reference, &produced)
 }
 
 /// Batch and image size, and the pixels themselves.
@@ -196,19 +200,15 @@ impl Produced {
         config: &PvtConfig,
         specs: &[PlanSpec],
         weights: &Weights,
-        target: &CpuTarget,
+        backend: &mut dyn Backend,
         pixels: &[f32],
     ) -> Result<()> {
-        let mut params = None;
         for &spec in specs {
             let plan = Arc::new(Plan::new(config, spec)?);
-            let params = match &params {
-                Some(params) => Arc::clone(params),
-                None => params
-                    .insert(Params::load(&plan, |p, out| weights.read(&p.name, out))?)
-                    .clone(),
-            };
-            let mut executor = Executor::new(plan.clone(), params, target.clone())?;
+            if !backend.loaded() {
+                backend.load(&plan, &mut |p, out| Ok(weights.read(&p.name, out)?))?;
+            }
+            let mut executor = backend.bind(plan.clone())?;
             executor.run(pixels)?;
             for output in plan.outputs() {
                 // without a class token the last map is another tensor
@@ -216,7 +216,8 @@ impl Produced {
                     "feature4" if spec.mode == Mode::Backbone => "dense.feature4".to_owned(),
                     name => name.to_owned(),
                 };
-                self.add(name, output.view.shape.clone(), executor.read(&output.view));
+                let values = executor.read(&output.view)?;
+                self.add(name, output.view.shape.clone(), values);
             }
         }
         Ok(())
@@ -225,7 +226,7 @@ impl Produced {
 
 fn report(
     options: &VerifyOptions,
-    scheme: String,
+    (target, scheme): (&str, String),
     reference: &TensorFile,
     produced: &Produced,
 ) -> Result<Report> {
@@ -260,7 +261,7 @@ fn report(
     }
     Ok(Report {
         case: case_name(&options.case),
-        target: "cpu".to_owned(),
+        target: target.to_owned(),
         dtype: options.dtype.to_string(),
         scheme,
         pass: !tensors.is_empty() && tensors.iter().all(|t| t.pass),

@@ -1,10 +1,13 @@
 //! What the plan builder refuses, by kind and text.
 
+use pvt_cuda::Error;
 use pvt_cuda::plan::{Builder, Target, View};
 use pvt_cuda::shape::ShapeError;
 
-fn refused<T: std::fmt::Debug>(result: Result<T, ShapeError>, words: &[&str]) -> ShapeError {
-    let error = result.unwrap_err();
+fn refused<T: std::fmt::Debug>(result: pvt_cuda::Result<T>, words: &[&str]) -> ShapeError {
+    let Error::Shape(error) = result.unwrap_err() else {
+        panic!("another error");
+    };
     let text = error.to_string();
     assert!(words.iter().all(|word| text.contains(word)), "{text}");
     error

@@ -3,7 +3,7 @@
 
 use half::{bf16, f16};
 
-use crate::target::DType;
+use crate::dtype::DType;
 
 /// Columns of a unit.
 pub const UNIT_COLS: usize = 64;

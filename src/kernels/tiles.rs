@@ -1,7 +1,7 @@
 //! Which kernel of a family takes a shape, and what its launch asks for: pure functions of the shape.
 
 use super::pack::{ROW_BYTES, element_bytes, unit_inner};
-use crate::target::DType;
+use crate::dtype::DType;
 
 /// Multiprocessors that a launch should give work to: those of an H100, H200 or B200, near enough.
 const PROCESSORS: u64 = 132;

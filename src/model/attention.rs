@@ -3,35 +3,19 @@
 use super::{Net, Stage};
 use crate::error::Result;
 use crate::ops::patch_conv::Pixels;
-use crate::plan::{BufferId, Target, View};
+use crate::plan::{BufferId, NormSpec, Target, View};
 
-/// Heads joined, before the output projection: [B, N, C] from the normalised tokens `a` [B, N, C].
+/// Heads joined, before the output projection: [B, N, C] from the residual stream `x` [B, N, C], which
+/// is normalised first.
 pub(super) fn forward(
     net: &mut Net<'_>,
     stage: &Stage<'_>,
-    label: &str,
-    a: BufferId,
+    (norm1, label): (&str, &str),
+    x: BufferId,
 ) -> Result<BufferId> {
-    let (batch, shape, bias) = (net.spec.batch, stage.shape, net.config.qkv_bias);
+    let (batch, shape) = (net.spec.batch, stage.shape);
     let (n, m, c) = (shape.tokens, shape.keys, shape.channels);
-
-    let q = net.builder.linear(
-        &format!("{label}.q"),
-        a,
-        (batch * n, c, c),
-        bias,
-        Target::New,
-    )?;
-    let kv_tokens = reduced(net, stage, label, a)?;
-    net.trace(format!("{label}.kv_tokens"), kv_tokens, &[m, c])?;
-    let kv_label = format!("{label}.kv");
-    let kv = net.builder.linear(
-        &kv_label,
-        kv_tokens,
-        (batch * m, c, 2 * c),
-        bias,
-        Target::New,
-    )?;
+    let (q, kv) = projections(net, stage, (norm1, label), x)?;
 
     if net.spec.trace {
         // [B, h, tokens, d] of rows of `width`, the first head at column `offset`
@@ -55,25 +39,58 @@ pub(super) fn forward(
     Ok(ctx)
 }
 
-/// What keys and values are computed from, [B, M, C]: a strided convolution over the token grid and
-/// its LayerNorm, or `a` itself where the stage does not reduce.
-fn reduced(net: &mut Net<'_>, stage: &Stage<'_>, label: &str, a: BufferId) -> Result<BufferId> {
-    let ratio = stage.config.sr_ratio;
-    if ratio == 1 {
-        return Ok(a);
+/// Queries [B, N, C], and keys with values [B, M, 2C]: from a strided convolution over the grid of
+/// normalised tokens and its LayerNorm, or from those tokens themselves where the stage does not reduce.
+fn projections(
+    net: &mut Net<'_>,
+    stage: &Stage<'_>,
+    (norm1, label): (&str, &str),
+    x: BufferId,
+) -> Result<(BufferId, BufferId)> {
+    let (batch, shape, bias) = (net.spec.batch, stage.shape, net.config.qkv_bias);
+    let (n, m, c) = (shape.tokens, shape.keys, shape.channels);
+    let (rows, eps) = (batch * n, net.config.ln_eps);
+    let spec = |label, eps| NormSpec {
+        label,
+        eps,
+        keep: true,
+    };
+    let normed = (spec(norm1, eps.block), norm1.to_owned());
+    let (q_label, kv_label) = (format!("{label}.q"), format!("{label}.kv"));
+    if stage.config.sr_ratio > 1 {
+        let (q, a) = net.normed_linear(normed, &q_label, x, (n, c, c), bias, Target::New)?;
+        let patch = (stage.config.sr_ratio, c);
+        let conv = net.builder.patch_conv(
+            &format!("{label}.sr"),
+            a.unwrap_or(x),
+            (batch, shape.grid, c),
+            patch,
+            Pixels::Nhwc,
+        )?;
+        net.trace(format!("{label}.sr_conv"), conv, &[m, c])?;
+        let label_norm = format!("{label}.norm");
+        let norm = NormSpec {
+            keep: false,
+            ..spec(&label_norm, eps.sr)
+        };
+        let normed = (norm, format!("{label}.kv_tokens"));
+        let (kv, _) =
+            net.normed_linear(normed, &kv_label, conv, (m, c, 2 * c), bias, Target::New)?;
+        return Ok((q, kv));
     }
-    let (batch, shape) = (net.spec.batch, stage.shape);
-    let (m, c) = (shape.keys, shape.channels);
-    let conv = net.builder.patch_conv(
-        &format!("{label}.sr"),
-        a,
-        (batch, shape.grid, c),
-        (ratio, c),
-        Pixels::Nhwc,
-    )?;
-    net.trace(format!("{label}.sr_conv"), conv, &[m, c])?;
-    let eps = net.config.ln_eps.sr;
-    Ok(net
+    if net.builder.has_qkv(rows, c) {
+        if net.fused() {
+            return net.builder.qkv(normed.0, label, x, (rows, c), bias);
+        }
+        // a trace reads the same parameters as a plain run, which wants them side by side
+        net.builder.norm_params(norm1, c)?;
+        net.builder.join_qkv(label, c, bias)?;
+    }
+    let (q, a) = net.normed_linear(normed, &q_label, x, (n, c, c), bias, Target::New)?;
+    let a = a.unwrap_or(x);
+    net.trace(format!("{label}.kv_tokens"), a, &[m, c])?;
+    let kv = net
         .builder
-        .layernorm(&format!("{label}.norm"), conv, (batch * m, c, c), eps)?)
+        .linear(&kv_label, a, (batch * m, c, 2 * c), bias, Target::New)?;
+    Ok((q, kv))
 }

@@ -13,14 +13,8 @@ pub(super) fn forward(
 ) -> Result<BufferId> {
     let label = format!("block{}.{j}", stage.number());
     let (n, c) = (stage.shape.tokens, stage.shape.channels);
-    let (rows, eps) = (net.spec.batch * n, net.config.ln_eps.block);
-
-    let a = net
-        .builder
-        .layernorm(&format!("{label}.norm1"), x, (rows, c, c), eps)?;
-    net.trace(format!("{label}.norm1"), a, &[n, c])?;
     let attn = format!("{label}.attn");
-    let ctx = attention::forward(net, stage, &attn, a)?;
+    let ctx = attention::forward(net, stage, (&format!("{label}.norm1"), &attn), x)?;
     let x = add_branch(
         net,
         (&format!("{attn}.proj"), &format!("{attn}.out")),
@@ -45,13 +39,13 @@ pub(super) fn add_branch(
 ) -> Result<BufferId> {
     let rows = net.spec.batch * n;
     if !net.spec.trace {
-        return Ok(net
+        return net
             .builder
-            .linear(label, branch, (rows, inner, c), true, Target::AddTo(x))?);
+            .linear(label, branch, (rows, inner, c), true, Target::AddTo(x));
     }
     let y = net
         .builder
         .linear(label, branch, (rows, inner, c), true, Target::New)?;
     net.trace(out.to_owned(), y, &[n, c])?;
-    Ok(net.builder.residual(out, (x, y), rows * c)?)
+    net.builder.residual(out, (x, y), rows * c)
 }

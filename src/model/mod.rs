@@ -20,8 +20,9 @@ mod patch_embed;
 mod stage;
 
 use crate::config::{Mode, PvtConfig, StageConfig, StageShape};
+use crate::dtype::DType;
 use crate::error::Result;
-use crate::plan::{BufferId, Builder, Plan, View};
+use crate::plan::{BufferId, Builder, NormSpec, Plan, Target, View};
 use crate::shape::{ImageSize, ShapeError, elements};
 
 /// The sizes a plan is made for.
@@ -37,6 +38,8 @@ pub struct PlanSpec {
     /// steps and needs far more memory. Its results differ from those of a plain run by rounding
     /// (below 1e-6, relative): each branch of a block is rounded before it joins the stream.
     pub trace: bool,
+    /// The type of GPU kernels to plan for; `None` plans for the CPU, which computes in f32.
+    pub kernels: Option<DType>,
 }
 
 impl PlanSpec {
@@ -47,6 +50,16 @@ impl PlanSpec {
             image,
             mode,
             trace: false,
+            kernels: None,
+        }
+    }
+
+    /// The same for GPU kernels that compute in `dtype`.
+    #[must_use]
+    pub const fn kernels(self, dtype: DType) -> Self {
+        Self {
+            kernels: Some(dtype),
+            ..self
         }
     }
 }
@@ -66,7 +79,7 @@ impl Plan {
             return Err(ShapeError::EmptyBatch.into());
         }
         let mut net = Net {
-            builder: Builder::new(),
+            builder: spec.kernels.map_or_else(Builder::new, Builder::for_kernels),
             config,
             spec,
         };
@@ -106,6 +119,41 @@ impl Net<'_> {
             self.builder.output(name, View::contiguous(x, &shape))?;
         }
         Ok(())
+    }
+}
+
+impl Net<'_> {
+    /// Whether steps may be several operators in one kernel.
+    fn fused(&self) -> bool {
+        self.spec.kernels.is_some() && !self.spec.trace
+    }
+
+    /// LayerNorm of `x` [B, tokens, inner], traced as `name`, and a linear layer on it. Also gives the
+    /// normalised tokens, if they were asked for or are there anyway.
+    fn normed_linear(
+        &mut self,
+        (norm, name): (NormSpec<'_>, String),
+        label: &str,
+        x: BufferId,
+        (tokens, inner, cols): (usize, usize, usize),
+        bias: bool,
+        target: Target,
+    ) -> Result<(BufferId, Option<BufferId>)> {
+        let rows = self.spec.batch * tokens;
+        if self.fused() {
+            let dims = (rows, inner, cols);
+            return self
+                .builder
+                .normed_linear(norm, label, x, dims, bias, target);
+        }
+        let normed = self
+            .builder
+            .layernorm(norm.label, x, (rows, inner, inner), norm.eps)?;
+        self.trace(name, normed, &[tokens, inner])?;
+        let y = self
+            .builder
+            .linear(label, normed, (rows, inner, cols), bias, target)?;
+        Ok((y, Some(normed)))
     }
 }
 

@@ -1,10 +1,11 @@
 //! The operators of the network. One folder per operator: `mod.rs` is its contract (equation,
-//! tensors, cost, source), `cpu.rs` computes it on the CPU.
+//! tensors, cost, source), `cpu.rs` computes it on the CPU, `launch.rs` says which kernel runs it on a GPU.
 //!
 //! Letters: B batch, N query tokens, M key tokens, C channels, E hidden channels, R rows (B·N).
 //! Tokens [B, N, C] with N = H·W are the same memory as an NHWC map [B, H, W, C].
 
 pub(crate) mod attention;
+pub(crate) mod head;
 pub(crate) mod layernorm;
 pub(crate) mod linear;
 pub(crate) mod mlp;
@@ -12,6 +13,8 @@ pub(crate) mod patch_conv;
 pub(crate) mod pos_embed;
 pub(crate) mod residual;
 
+use crate::dtype::DType;
+use crate::launch::{Launch, LaunchError};
 use crate::plan::BufferId;
 use crate::target::cpu::{Lanes, Memory};
 
@@ -48,6 +51,7 @@ pub(crate) enum Op {
     Attention(attention::Attention),
     Mlp(mlp::Mlp),
     Residual(residual::Residual),
+    Head(head::Head),
 }
 
 /// What every operator tells the plan and the executor.
@@ -66,8 +70,26 @@ pub(crate) trait OpSpec {
     fn lane_len(&self) -> usize {
         0
     }
+    /// What a GPU runs for it, in order, with kernels that compute in `dtype`.
+    fn launches(&self, dtype: DType) -> Result<Vec<Launch>, LaunchError>;
     /// Computes the operator on the CPU.
     fn run(&self, memory: &mut Memory<'_>, lanes: &Lanes);
+}
+
+/// LayerNorm of the rows that an operator reads or writes, as part of it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Norm {
+    pub(crate) gamma: BufferId,
+    pub(crate) beta: BufferId,
+    pub(crate) eps: f32,
+}
+
+/// What is added to the tokens at the start of a stage: a row of the table for each, the class
+/// token's first if there is one.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Positions {
+    pub(crate) table: BufferId,
+    pub(crate) class_token: Option<BufferId>,
 }
 
 macro_rules! each_op {
@@ -81,6 +103,7 @@ macro_rules! each_op {
             Op::Attention($op) => $body,
             Op::Mlp($op) => $body,
             Op::Residual($op) => $body,
+            Op::Head($op) => $body,
         }
     };
 }
@@ -111,6 +134,10 @@ impl Op {
 
     pub(crate) fn lane_len(&self) -> usize {
         each_op!(self, op => op.lane_len())
+    }
+
+    pub(crate) fn launches(&self, dtype: DType) -> Result<Vec<Launch>, LaunchError> {
+        each_op!(self, op => op.launches(dtype))
     }
 
     pub(crate) fn run(&self, memory: &mut Memory<'_>, lanes: &Lanes) {

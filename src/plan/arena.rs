@@ -1,7 +1,7 @@
 //! Places buffers in one block of memory so that those alive at the same time never overlap.
 
-/// Buffers start at multiples of 256 bytes.
-const ALIGN: usize = 64;
+/// Every buffer starts at a multiple of this many bytes.
+pub(super) const ALIGN: usize = 256;
 
 /// A buffer's size and the first and last step that touch it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,7 +17,7 @@ impl Request {
     }
 }
 
-/// Offset of each request and the total length, in f32 elements: largest first, each at the lowest
+/// Offset of each request and the total length, in bytes: largest first, each at the lowest
 /// place that is free during its whole life.
 pub(super) fn place(requests: &[Request]) -> (Vec<usize>, usize) {
     let mut order: Vec<usize> = (0..requests.len()).collect();
@@ -83,13 +83,13 @@ mod tests {
             }
         }
         let one = |t| Request {
-            len: 64,
+            len: 256,
             first: t,
             last: t,
         };
         assert_eq!(
             place(&[one(0), one(1), one(2)]).1,
-            64,
+            256,
             "buffers of different times share one place"
         );
     }

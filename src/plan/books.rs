@@ -1,20 +1,41 @@
 //! The builder's books: buffers, parameters and steps; and at the end lifetimes and places in memory.
 
-use super::arena::{Request, place};
-use super::builder::Kind;
-use super::{Buffer, BufferId, Builder, Order, Param, Place, Plan, Step};
+use super::arena::{ALIGN, Request, place};
+use super::builder::{Kind, Slot};
+use super::{Buffer, BufferId, Builder, Elements, Order, Param, Place, Plan, Step};
+use crate::error::Result;
+use crate::kernels::pack::packed_bytes;
 use crate::ops::{Cost, Op};
 use crate::shape::{ShapeError, elements};
 
 impl Builder {
-    pub(super) fn buffer(&mut self, len: usize, kind: Kind) -> BufferId {
+    pub(super) fn slot(&mut self, slot: Slot) -> BufferId {
         let id = u32::try_from(self.buffers.len()).expect("a plan has far fewer than 2^32 buffers");
-        self.buffers.push((len, kind));
+        self.buffers.push(slot);
         BufferId(id)
     }
 
+    pub(super) fn buffer(&mut self, len: usize, elements: Elements, kind: Kind) -> BufferId {
+        let size = match elements {
+            Elements::Tensor(dtype) => dtype.bytes(),
+            Elements::F32 | Elements::Packed => size_of::<f32>(),
+        };
+        self.slot(Slot {
+            len,
+            bytes: len.saturating_mul(size),
+            elements,
+            kind,
+        })
+    }
+
+    /// What tensors of this plan are made of.
+    pub(super) fn tensor(&self) -> Elements {
+        self.kernels.map_or(Elements::F32, Elements::Tensor)
+    }
+
     pub(super) fn activation(&mut self, shape: &[usize]) -> Result<BufferId, ShapeError> {
-        Ok(self.buffer(elements("activation", shape)?, Kind::Activation))
+        let len = elements("activation", shape)?;
+        Ok(self.buffer(len, self.tensor(), Kind::Activation))
     }
 
     pub(super) fn param(
@@ -24,6 +45,20 @@ impl Builder {
         order: Order,
     ) -> Result<BufferId, ShapeError> {
         let len = elements("parameter", shape)?;
+        let (elements, bytes) = match (self.kernels, order) {
+            (None, _) | (_, Order::Vector) => (Elements::F32, len * size_of::<f32>()),
+            (Some(dtype), Order::Tensor) => (Elements::Tensor(dtype), len * dtype.bytes()),
+            (Some(dtype), Order::Matrix { .. } | Order::ChannelsLast { .. }) => {
+                let cols = shape[0];
+                (Elements::Packed, packed_bytes(dtype, cols, len / cols))
+            }
+        };
+        let slot = |offset| Slot {
+            len,
+            bytes,
+            elements,
+            kind: Kind::Param(offset),
+        };
         if let Some(known) = self.params.iter().find(|p| p.name == name) {
             if (known.shape.as_slice(), known.order) != (shape, order) {
                 let (found, expected) = (shape.to_vec(), known.shape.clone());
@@ -33,63 +68,64 @@ impl Builder {
                     expected,
                 });
             }
-            let kind = Kind::Param(known.offset);
-            return Ok(self.buffer(len, kind));
+            let slot = slot(known.offset);
+            return Ok(self.slot(slot));
         }
-        let offset = self.params_len;
+        let offset = self.params_bytes;
         self.params.push(Param {
             name,
             shape: shape.to_vec(),
             order,
             offset,
+            bytes,
         });
-        // every parameter starts at a multiple of 256 bytes
-        let end = offset.checked_add(len.next_multiple_of(64));
-        self.params_len = end.ok_or_else(|| overflow("parameters", vec![offset, len]))?;
-        Ok(self.buffer(len, Kind::Param(offset)))
+        let end = offset.checked_add(bytes.next_multiple_of(ALIGN));
+        self.params_bytes = end.ok_or_else(|| overflow("parameters", vec![offset, bytes]))?;
+        Ok(self.slot(slot(offset)))
     }
 
     /// Appends a step, which must not name one buffer of the workspace twice: each operand is a
     /// slice of its own.
-    pub(super) fn step(&mut self, label: &str, op: impl Into<Op>) -> Result<(), ShapeError> {
-        let step = self.finished_step(label, op.into());
+    pub(super) fn step(&mut self, label: &str, op: impl Into<Op>) -> Result<()> {
+        let step = self.finished_step(label, op.into())?;
         let mut ids = [step.op.reads(), step.op.writes()].concat();
-        ids.retain(|id| self.buffers[id.index()].1.in_workspace());
+        ids.retain(|id| self.buffers[id.index()].kind.in_workspace());
         ids.sort_unstable();
         if ids.windows(2).any(|pair| pair[0] == pair[1]) {
-            return Err(ShapeError::Aliased { step: step.label });
+            return Err(ShapeError::Aliased { step: step.label }.into());
         }
         self.steps.push(step);
         Ok(())
     }
 
-    pub(super) fn finished_step(&self, label: &str, op: Op) -> Step {
-        let len = |id: BufferId| self.buffers[id.index()].0 as u64;
-        let elements = op.reads().into_iter().chain(op.writes()).map(len);
-        let bytes = elements.fold(0u64, u64::saturating_add).saturating_mul(4);
-        Step {
+    pub(super) fn finished_step(&self, label: &str, op: Op) -> Result<Step> {
+        let bytes = |id: BufferId| self.buffers[id.index()].bytes as u64;
+        let each = op.reads().into_iter().chain(op.writes()).map(bytes);
+        let cost = Cost {
+            macs: op.macs(),
+            bytes: each.fold(0u64, u64::saturating_add),
+        };
+        let launches = match self.kernels {
+            Some(dtype) => op.launches(dtype)?,
+            None => Vec::new(),
+        };
+        Ok(Step {
             label: label.to_owned(),
-            cost: Cost {
-                macs: op.macs(),
-                bytes,
-            },
+            cost,
             op,
-        }
+            launches,
+        })
     }
 
-    pub(super) fn holds(
-        &self,
-        label: &str,
-        id: BufferId,
-        expected: usize,
-    ) -> Result<(), ShapeError> {
-        let found = self.buffers[id.index()].0;
+    pub(super) fn holds(&self, label: &str, id: BufferId, expected: usize) -> Result<()> {
+        let found = self.buffers[id.index()].len;
         if found < expected {
             return Err(ShapeError::Buffer {
                 step: label.to_owned(),
                 found,
                 expected,
-            });
+            }
+            .into());
         }
         Ok(())
     }
@@ -113,42 +149,44 @@ impl Builder {
                 .for_each(|id| touch(id, at));
         }
         self.outputs.iter().for_each(|o| touch(o.view.buffer, end));
-        for (index, (_, kind)) in self.buffers.iter().enumerate() {
-            if *kind == Kind::Persistent {
+        for (index, slot) in self.buffers.iter().enumerate() {
+            if slot.kind == Kind::Persistent {
                 lives[index] = Some((0, end));
             }
         }
         let in_workspace: Vec<usize> = (0..self.buffers.len())
-            .filter(|&i| self.buffers[i].1.in_workspace())
+            .filter(|&i| self.buffers[i].kind.in_workspace())
             .collect();
         let life = |i: usize| lives[i].unwrap_or((0, end));
         let requests: Vec<Request> = in_workspace
             .iter()
             .map(|&i| Request {
-                len: self.buffers[i].0,
+                len: self.buffers[i].bytes,
                 first: life(i).0,
                 last: life(i).1,
             })
             .collect();
-        let all: u128 = requests.iter().map(|r| r.len as u128 + 64).sum();
-        if all > (isize::MAX / 8).unsigned_abs() as u128 {
+        let all: u128 = requests.iter().map(|r| (r.len + ALIGN) as u128).sum();
+        if all > isize::MAX.unsigned_abs() as u128 {
             let factors = requests.iter().map(|r| r.len).collect();
             return Err(overflow("workspace", factors));
         }
-        let (offsets, workspace_len) = place(&requests);
+        let (offsets, workspace_bytes) = place(&requests);
         let mut places = vec![0; self.buffers.len()];
         in_workspace
             .iter()
             .zip(offsets)
             .for_each(|(&i, offset)| places[i] = offset);
-        let buffers = self.buffers.iter().enumerate().map(|(i, &(len, kind))| {
-            let place = match kind {
+        let buffers = self.buffers.iter().enumerate().map(|(i, slot)| {
+            let place = match slot.kind {
                 Kind::Input => Place::Input,
                 Kind::Param(offset) => Place::Param(offset),
                 Kind::Persistent | Kind::Activation => Place::Workspace(places[i]),
             };
             Buffer {
-                len,
+                len: slot.len,
+                bytes: slot.bytes,
+                elements: slot.elements,
                 place,
                 life: life(i),
             }
@@ -159,9 +197,10 @@ impl Builder {
             setup: self.setup,
             params: self.params,
             outputs: self.outputs,
+            kernels: self.kernels,
             input_len: self.input_len,
-            params_len: self.params_len,
-            workspace_len,
+            params_bytes: self.params_bytes,
+            workspace_bytes,
         })
     }
 }

@@ -1,5 +1,6 @@
 //! Buffers of a plan, the parameters among them, and strided views of results.
 
+use crate::dtype::DType;
 use crate::shape::{ShapeError, elements};
 
 /// Index of a buffer within its plan.
@@ -12,7 +13,18 @@ impl BufferId {
     }
 }
 
-/// Which block of memory a buffer lies in; offsets in f32 elements.
+/// What the elements of a buffer are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Elements {
+    /// Single precision: pixels, logits, biases and norms, and everything on the CPU.
+    F32,
+    /// The type of the plan's tensors, as it is in memory.
+    Tensor(DType),
+    /// A matrix in the layout of the kernels that multiply by it.
+    Packed,
+}
+
+/// Which block of memory a buffer lies in; offsets in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
     /// The caller's input.
@@ -26,6 +38,8 @@ pub(crate) enum Place {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Buffer {
     pub(crate) len: usize,
+    pub(crate) bytes: usize,
+    pub(crate) elements: Elements,
     pub(crate) place: Place,
     /// Steps (0-based) between which the contents matter; for workspace buffers.
     pub(crate) life: (usize, usize),
@@ -41,6 +55,8 @@ pub enum Order {
         /// Length of the inner dimension.
         inner: usize,
     },
+    /// As in the checkpoint, in the type of the plan's tensors.
+    Tensor,
     /// A convolution weight [O, C, P, P] used as a matrix [O, P·P·C] over (dy, dx, c).
     ChannelsLast {
         /// Input channels C.
@@ -59,8 +75,10 @@ pub struct Param {
     pub shape: Vec<usize>,
     /// Element order that the plan's operators expect.
     pub order: Order,
-    /// First element in the parameter block, in f32 elements.
+    /// First byte in the parameter block.
     pub offset: usize,
+    /// Bytes in the parameter block.
+    pub bytes: usize,
 }
 
 impl Param {

@@ -1,14 +1,24 @@
 //! Appends steps to a plan. Model code reads like the network; sizes are checked here.
 
-use super::{BufferId, Order, Output, Param, Step, View};
+use super::{BufferId, Elements, Order, Output, Param, Step, View};
+use crate::dtype::DType;
+use crate::error::Result;
 use crate::ops::attention::Attention;
 use crate::ops::layernorm::LayerNorm;
 use crate::ops::linear::{Epilogue, Linear};
 use crate::ops::mlp::Mlp;
 use crate::ops::patch_conv::{PatchConv, Pixels};
-use crate::ops::pos_embed::{PosEmbed, PosResize};
 use crate::ops::residual::Residual;
-use crate::shape::{ShapeError, elements};
+use crate::shape::elements;
+
+/// A buffer before it has a place.
+#[derive(Debug, Clone)]
+pub(super) struct Slot {
+    pub(super) len: usize,
+    pub(super) bytes: usize,
+    pub(super) elements: Elements,
+    pub(super) kind: Kind,
+}
 
 /// Where a buffer will lie, before offsets are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,30 +41,39 @@ impl Kind {
 pub struct Builder {
     pub(super) steps: Vec<Step>,
     pub(super) setup: Vec<Step>,
-    pub(super) buffers: Vec<(usize, Kind)>,
+    pub(super) buffers: Vec<Slot>,
     pub(super) params: Vec<Param>,
     pub(super) outputs: Vec<Output>,
     pub(super) input_len: usize,
-    pub(super) params_len: usize,
+    pub(super) params_bytes: usize,
+    pub(super) kernels: Option<DType>,
 }
 
 impl Builder {
-    /// An empty plan.
+    /// An empty plan for the CPU.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// An empty plan for GPU kernels that compute in `dtype`.
+    pub fn for_kernels(dtype: DType) -> Self {
+        Self {
+            kernels: Some(dtype),
+            ..Self::default()
+        }
     }
 
     /// The input of the forward pass, `len` f32 elements that the caller brings.
     pub fn input(&mut self, len: usize) -> BufferId {
         self.input_len = len;
-        self.buffer(len, Kind::Input)
+        self.buffer(len, Elements::F32, Kind::Input)
     }
 
     /// Declares what can be read under `name` after a run. The buffer keeps its contents to the end.
     ///
     /// # Errors
-    /// [`ShapeError`] where the view reaches beyond its buffer.
-    pub fn output(&mut self, name: impl Into<String>, view: View) -> Result<(), ShapeError> {
+    /// [`ShapeError`](crate::shape::ShapeError) where the view reaches beyond its buffer.
+    pub fn output(&mut self, name: impl Into<String>, view: View) -> Result<()> {
         let name = name.into();
         let mut end = view.offset;
         for (&size, &stride) in view.shape.iter().zip(&view.strides) {
@@ -70,14 +89,14 @@ impl Builder {
     /// `{label}.weight` and `{label}.bias`. Returns [rows, channels].
     ///
     /// # Errors
-    /// [`ShapeError`] where sizes overflow or `x` is too short.
+    /// [`ShapeError`](crate::shape::ShapeError) where sizes overflow or `x` is too short.
     pub fn layernorm(
         &mut self,
         label: &str,
         x: BufferId,
         (rows, channels, x_stride): (usize, usize, usize),
         eps: f32,
-    ) -> Result<BufferId, ShapeError> {
+    ) -> Result<BufferId> {
         let last = elements("rows of a LayerNorm", &[rows.saturating_sub(1), x_stride])?;
         self.holds(label, x, last + channels)?;
         let gamma = self.param(format!("{label}.weight"), &[channels], Order::Vector)?;
@@ -94,6 +113,7 @@ impl Builder {
                 gamma,
                 beta,
                 y,
+                positions: None,
             },
         )?;
         Ok(y)
@@ -103,7 +123,7 @@ impl Builder {
     /// `{label}.bias`. Returns [rows, cols]: a new buffer, or `into` where the result is added.
     ///
     /// # Errors
-    /// [`ShapeError`] where sizes overflow or a buffer is too short.
+    /// [`ShapeError`](crate::shape::ShapeError) where sizes overflow or a buffer is too short.
     pub fn linear(
         &mut self,
         label: &str,
@@ -111,32 +131,14 @@ impl Builder {
         (rows, inner, cols): (usize, usize, usize),
         bias: bool,
         target: Target,
-    ) -> Result<BufferId, ShapeError> {
+    ) -> Result<BufferId> {
         self.holds(
             label,
             x,
             elements("input of a linear layer", &[rows, inner])?,
         )?;
-        let weight = self.param(
-            format!("{label}.weight"),
-            &[cols, inner],
-            Order::Matrix { inner },
-        )?;
-        let bias = if bias {
-            Some(self.param(format!("{label}.bias"), &[cols], Order::Vector)?)
-        } else {
-            None
-        };
-        let (y, epilogue) = match target {
-            Target::New => (self.activation(&[rows, cols])?, Epilogue::Store),
-            Target::NewGelu => (self.activation(&[rows, cols])?, Epilogue::Gelu),
-            Target::AddTo(y) => (y, Epilogue::Accumulate),
-        };
-        self.holds(
-            label,
-            y,
-            elements("output of a linear layer", &[rows, cols])?,
-        )?;
+        let (weight, bias) = self.linear_params(label, (inner, cols), bias)?;
+        let (y, epilogue) = self.linear_output(label, (rows, cols), target)?;
         self.step(
             label,
             Linear {
@@ -148,23 +150,57 @@ impl Builder {
                 weight,
                 bias,
                 y,
+                norm: None,
+                split: None,
             },
         )?;
         Ok(y)
+    }
+
+    pub(super) fn linear_params(
+        &mut self,
+        label: &str,
+        (inner, cols): (usize, usize),
+        bias: bool,
+    ) -> Result<(BufferId, Option<BufferId>)> {
+        let order = Order::Matrix { inner };
+        let weight = self.param(format!("{label}.weight"), &[cols, inner], order)?;
+        let bias = if bias {
+            Some(self.param(format!("{label}.bias"), &[cols], Order::Vector)?)
+        } else {
+            None
+        };
+        Ok((weight, bias))
+    }
+
+    pub(super) fn linear_output(
+        &mut self,
+        label: &str,
+        (rows, cols): (usize, usize),
+        target: Target,
+    ) -> Result<(BufferId, Epilogue)> {
+        let (y, epilogue) = match target {
+            Target::New => (self.activation(&[rows, cols])?, Epilogue::Store),
+            Target::NewGelu => (self.activation(&[rows, cols])?, Epilogue::Gelu),
+            Target::AddTo(y) => (y, Epilogue::Accumulate),
+        };
+        let len = elements("output of a linear layer", &[rows, cols])?;
+        self.holds(label, y, len)?;
+        Ok((y, epilogue))
     }
 
     /// The MLP branch of a block on the residual stream `x` [rows, channels], in place, with
     /// parameters `{label}.norm2`, `{label}.mlp.fc1` and `{label}.mlp.fc2`.
     ///
     /// # Errors
-    /// [`ShapeError`] where sizes overflow or `x` is too short.
+    /// [`ShapeError`](crate::shape::ShapeError) where sizes overflow or `x` is too short.
     pub fn mlp(
         &mut self,
         label: &str,
         x: BufferId,
         (rows, channels, hidden): (usize, usize, usize),
         eps: f32,
-    ) -> Result<(), ShapeError> {
+    ) -> Result<()> {
         self.holds(label, x, elements("residual stream", &[rows, channels])?)?;
         let gamma = self.param(format!("{label}.norm2.weight"), &[channels], Order::Vector)?;
         let beta = self.param(format!("{label}.norm2.bias"), &[channels], Order::Vector)?;
@@ -202,7 +238,7 @@ impl Builder {
     /// `{label}.bias`. Returns tokens [batch, ⌊H/patch⌋·⌊W/patch⌋, out_chans].
     ///
     /// # Errors
-    /// [`ShapeError`] where sizes overflow or `x` is too short.
+    /// [`ShapeError`](crate::shape::ShapeError) where sizes overflow or `x` is too short.
     pub fn patch_conv(
         &mut self,
         label: &str,
@@ -210,7 +246,30 @@ impl Builder {
         (batch, grid, in_chans): (usize, (usize, usize), usize),
         (patch, out_chans): (usize, usize),
         pixels: Pixels,
-    ) -> Result<BufferId, ShapeError> {
+    ) -> Result<BufferId> {
+        let (op, y) = self.conv(
+            label,
+            x,
+            (batch, grid, in_chans),
+            (patch, out_chans),
+            pixels,
+            true,
+        )?;
+        self.step(label, op)?;
+        Ok(y)
+    }
+
+    /// A convolution that is no step yet, and its output: a new buffer if `store`, else `x`, which
+    /// the caller replaces.
+    pub(super) fn conv(
+        &mut self,
+        label: &str,
+        x: BufferId,
+        (batch, grid, in_chans): (usize, (usize, usize), usize),
+        (patch, out_chans): (usize, usize),
+        pixels: Pixels,
+        store: bool,
+    ) -> Result<(PatchConv, BufferId)> {
         let len = elements("input of a convolution", &[batch, grid.0, grid.1, in_chans])?;
         self.holds(label, x, len)?;
         let order = match pixels {
@@ -225,7 +284,11 @@ impl Builder {
             order,
         )?;
         let bias = self.param(format!("{label}.bias"), &[out_chans], Order::Vector)?;
-        let y = self.activation(&[batch, grid.0 / patch, grid.1 / patch, out_chans])?;
+        let y = if store {
+            self.activation(&[batch, grid.0 / patch, grid.1 / patch, out_chans])?
+        } else {
+            x
+        };
         let op = PatchConv {
             batch,
             grid,
@@ -237,23 +300,23 @@ impl Builder {
             weight,
             bias,
             y,
+            norm: None,
         };
-        self.step(label, op)?;
-        Ok(y)
+        Ok((op, y))
     }
 
     /// Attention of `q` [batch, queries, heads·head_dim] over `kv` [batch, keys, 2·heads·head_dim].
     /// Returns [batch, queries, heads·head_dim].
     ///
     /// # Errors
-    /// [`ShapeError`] where sizes overflow or a buffer is too short.
+    /// [`ShapeError`](crate::shape::ShapeError) where sizes overflow or a buffer is too short.
     pub fn attention(
         &mut self,
         label: &str,
         (q, kv): (BufferId, BufferId),
         (batch, queries, keys): (usize, usize, usize),
         (heads, head_dim): (usize, usize),
-    ) -> Result<BufferId, ShapeError> {
+    ) -> Result<BufferId> {
         self.holds(
             label,
             q,
@@ -265,7 +328,11 @@ impl Builder {
             elements("keys and values", &[batch, keys, 2, heads, head_dim])?,
         )?;
         let channels = heads * head_dim;
-        let scratch = self.activation(&[batch, Attention::scratch_len(keys, channels)])?;
+        let scratch = if self.kernels.is_some() {
+            None
+        } else {
+            Some(self.activation(&[batch, Attention::scratch_len(keys, channels)])?)
+        };
         let y = self.activation(&[batch, queries, channels])?;
         let op = Attention {
             batch,
@@ -282,86 +349,21 @@ impl Builder {
         Ok(y)
     }
 
-    /// Adds the position table `label` of grid `native` to `x` [batch, H·W, channels], after
-    /// resizing it (once, at set-up) where `grid` differs; with `class_token` also joins that
-    /// parameter in front, and the table has a row for it.
-    ///
-    /// # Errors
-    /// [`ShapeError`] where sizes overflow or `x` is too short.
-    pub fn pos_embed(
-        &mut self,
-        label: &str,
-        x: BufferId,
-        (batch, channels): (usize, usize),
-        (native, grid): ((usize, usize), (usize, usize)),
-        class_token: Option<&str>,
-    ) -> Result<BufferId, ShapeError> {
-        let tokens = elements("tokens", &[grid.0, grid.1])?;
-        self.holds(label, x, elements("tokens", &[batch, tokens, channels])?)?;
-        let class_rows = usize::from(class_token.is_some());
-        let native_rows = elements("position table", &[native.0, native.1])? + class_rows;
-        let mut table = self.param(label.to_owned(), &[1, native_rows, channels], Order::Vector)?;
-        if native != grid {
-            let y = self.buffer(
-                elements("position table", &[tokens + class_rows, channels])?,
-                Kind::Persistent,
-            );
-            let op = PosResize {
-                class_rows,
-                from: native,
-                to: grid,
-                channels,
-                table,
-                y,
-            };
-            let resize = self.finished_step(&format!("{label}.resized"), op.into());
-            self.setup.push(resize);
-            table = y;
-        }
-        let class_token = match class_token {
-            Some(name) => Some(self.param(name.to_owned(), &[1, 1, channels], Order::Vector)?),
-            None => None,
-        };
-        let y = self.activation(&[batch, tokens + class_rows, channels])?;
-        self.step(
-            label,
-            PosEmbed {
-                batch,
-                tokens,
-                channels,
-                x,
-                class_token,
-                table,
-                y,
-            },
-        )?;
-        Ok(y)
-    }
-
     /// y = a + b, elementwise over `len` elements.
     ///
     /// # Errors
-    /// [`ShapeError`] where a buffer is too short.
+    /// [`ShapeError`](crate::shape::ShapeError) where a buffer is too short.
     pub fn residual(
         &mut self,
         label: &str,
         (a, b): (BufferId, BufferId),
         len: usize,
-    ) -> Result<BufferId, ShapeError> {
+    ) -> Result<BufferId> {
         self.holds(label, a, len)?;
         self.holds(label, b, len)?;
         let y = self.activation(&[len])?;
         self.step(label, Residual { len, a, b, y })?;
         Ok(y)
-    }
-
-    /// The table that the latest set-up step wrote, if it is that of `label`.
-    pub(crate) fn resized(&self, label: &str) -> Option<BufferId> {
-        let step = self
-            .setup
-            .iter()
-            .find(|s| s.label == format!("{label}.resized"))?;
-        step.op.writes().first().copied()
     }
 }
 

@@ -17,7 +17,7 @@ impl Plan {
                 .find(|p| p.offset == offset)
                 .map_or_else(|| format!("param+{offset:#x}"), |p| p.name.clone()),
             Place::Workspace(offset) => {
-                format!("ws+{:#x}[{}]", offset * size_of::<f32>(), buffer.len)
+                format!("ws+{offset:#x}[{}]", buffer.len)
             }
         }
     }

@@ -8,11 +8,16 @@ mod books;
 mod buffers;
 mod builder;
 mod dump;
+mod fused;
+mod positions;
 
 pub(crate) use buffers::{Buffer, Place};
-pub use buffers::{BufferId, Order, Param, View};
+pub use buffers::{BufferId, Elements, Order, Param, View};
 pub use builder::{Builder, Target};
+pub use fused::NormSpec;
 
+use crate::dtype::DType;
+use crate::launch::Launch;
 use crate::ops::{Cost, Op};
 
 /// One operator with its buffers and a label such as `block1.0.attn.q`.
@@ -21,6 +26,7 @@ pub struct Step {
     pub(crate) label: String,
     pub(crate) op: Op,
     pub(crate) cost: Cost,
+    pub(crate) launches: Vec<Launch>,
 }
 
 impl Step {
@@ -42,6 +48,11 @@ impl Step {
     /// Multiply-adds and bytes of the step.
     pub fn cost(&self) -> Cost {
         self.cost
+    }
+
+    /// What runs on a GPU, in order; nothing in a plan for the CPU.
+    pub fn launches(&self) -> &[Launch] {
+        &self.launches
     }
 
     /// Buffers the step reads, then those it writes or updates.
@@ -67,9 +78,10 @@ pub struct Plan {
     pub(crate) buffers: Vec<Buffer>,
     pub(crate) params: Vec<Param>,
     pub(crate) outputs: Vec<Output>,
+    pub(crate) kernels: Option<DType>,
     pub(crate) input_len: usize,
-    pub(crate) params_len: usize,
-    pub(crate) workspace_len: usize,
+    pub(crate) params_bytes: usize,
+    pub(crate) workspace_bytes: usize,
 }
 
 impl Plan {
@@ -98,6 +110,16 @@ impl Plan {
         self.outputs.iter().find(|o| o.name == name)
     }
 
+    /// The type of the GPU kernels that the plan is made of; `None` where it is for the CPU.
+    pub fn kernels(&self) -> Option<DType> {
+        self.kernels
+    }
+
+    /// Launches of a forward pass, in order.
+    pub fn launches(&self) -> impl Iterator<Item = &Launch> {
+        self.steps.iter().flat_map(Step::launches)
+    }
+
     /// f32 elements of the input.
     pub fn input_len(&self) -> usize {
         self.input_len
@@ -105,12 +127,12 @@ impl Plan {
 
     /// Bytes of activations, scratch and results: exactly what a run uses.
     pub fn workspace_bytes(&self) -> usize {
-        self.workspace_len * size_of::<f32>()
+        self.workspace_bytes
     }
 
     /// Bytes of all parameters as they lie in memory.
     pub fn param_bytes(&self) -> usize {
-        self.params_len * size_of::<f32>()
+        self.params_bytes
     }
 
     /// Bytes of private scratch that each CPU worker needs beside the workspace.

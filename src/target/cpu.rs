@@ -80,7 +80,7 @@ impl CpuTarget {
     /// Lays a parameter out as the operators read it; `values` are in checkpoint order.
     pub(crate) fn lay_out(param: &Param, values: &[f32], to: &mut [f32]) {
         match param.order {
-            Order::Vector => to.copy_from_slice(values),
+            Order::Vector | Order::Tensor => to.copy_from_slice(values),
             Order::Matrix { inner } => pack(values, inner, |k| k, to),
             Order::ChannelsLast { in_chans, patch } => {
                 let area = patch * patch;
@@ -147,7 +147,7 @@ impl Memory<'_> {
         for (i, id) in reads.iter().chain(&writes).enumerate() {
             let buffer = &self.buffers[id.index()];
             if let Place::Workspace(offset) = buffer.place {
-                spans[i] = (offset, buffer.len, i);
+                spans[i] = (offset / size_of::<f32>(), buffer.len, i);
             }
         }
         spans.sort_unstable();
@@ -168,7 +168,9 @@ impl Memory<'_> {
             let buffer = &self.buffers[id.index()];
             match buffer.place {
                 Place::Input => *slot = &self.input[..buffer.len],
-                Place::Param(offset) => *slot = &self.params[offset..offset + buffer.len],
+                Place::Param(offset) => {
+                    *slot = &self.params[offset / size_of::<f32>()..][..buffer.len];
+                }
                 Place::Workspace(_) => {}
             }
         }
@@ -179,7 +181,7 @@ impl Memory<'_> {
     fn poison_dead(&mut self, at: usize) {
         for buffer in self.buffers {
             if let (Place::Workspace(offset), true) = (buffer.place, buffer.life.1 == at) {
-                self.workspace[offset..offset + buffer.len].fill(f32::NAN);
+                self.workspace[offset / size_of::<f32>()..][..buffer.len].fill(f32::NAN);
             }
         }
     }

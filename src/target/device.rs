@@ -49,6 +49,12 @@ pub trait Device: Clone + fmt::Debug + Send + Sync {
     /// The device in words, such as `cuda:0 NVIDIA H200 (compute capability 9.0)`.
     fn describe(&self) -> String;
 
+    /// Whether every buffer of a workspace should be memory of its own, so that the device can tell one
+    /// from another; else buffers that are not alive at the same time share memory.
+    fn apart(&self) -> bool {
+        false
+    }
+
     /// What a block may use.
     fn limits(&self) -> DeviceLimits;
 

@@ -2,11 +2,15 @@
 
 pub mod cpu;
 pub mod device;
+#[cfg(feature = "emu")]
+pub mod emu;
 
 use std::fmt;
 use std::str::FromStr;
 
 use cpu::CpuTarget;
+
+pub use crate::dtype::DType;
 
 /// Which target to use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -18,6 +22,54 @@ pub enum TargetKind {
     Cpu,
     /// An NVIDIA GPU.
     Cuda,
+    /// The PTX emulator: the kernels of the GPU, checked and counted, on the CPU.
+    Emu,
+}
+
+/// A target, opened, and the type in which it computes.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Target {
+    /// The CPU, in f32.
+    Cpu(CpuTarget),
+    /// The PTX emulator.
+    #[cfg(feature = "emu")]
+    Emu(emu::EmuDevice, DType),
+}
+
+impl Target {
+    /// The type of kernels to plan for; `None` for the CPU.
+    pub fn kernels(&self) -> Option<DType> {
+        match self {
+            Self::Cpu(_) => None,
+            #[cfg(feature = "emu")]
+            Self::Emu(_, dtype) => Some(*dtype),
+        }
+    }
+
+    /// The target in a word: `cpu`, `emu` or `cuda`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Cpu(_) => "cpu",
+            #[cfg(feature = "emu")]
+            Self::Emu(..) => "emu",
+        }
+    }
+
+    /// CPU threads that the target uses.
+    pub fn threads(&self) -> usize {
+        match self {
+            Self::Cpu(target) => target.threads(),
+            #[cfg(feature = "emu")]
+            Self::Emu(..) => 0,
+        }
+    }
+}
+
+impl From<CpuTarget> for Target {
+    fn from(target: CpuTarget) -> Self {
+        Self::Cpu(target)
+    }
 }
 
 /// Why a target cannot be had.
@@ -25,11 +77,17 @@ pub enum TargetKind {
 #[non_exhaustive]
 pub enum TargetError {
     /// A target this build does not contain.
-    #[error("target `{target}` is not in this build, which has no GPU kernels; use `--target cpu`")]
+    #[error(
+        "target `{target}` is not in this build; build with `--features {target}`, or use `--target cpu`"
+    )]
     Unavailable {
         /// The target asked for.
         target: TargetKind,
     },
+    /// The emulator, or a kernel in it.
+    #[cfg(feature = "emu")]
+    #[error(transparent)]
+    Emu(#[from] emu::EmuError),
     /// A type of arithmetic that the target does not have.
     #[error("target `cpu` computes in f32, not in {dtype}; use `--dtype f32`")]
     Dtype {
@@ -63,11 +121,15 @@ impl TargetKind {
     /// # Errors
     /// [`TargetError::Unavailable`] for a target that is not in this build, [`TargetError::Dtype`]
     /// for arithmetic it does not have.
-    pub fn open(self, dtype: DType, threads: usize) -> Result<CpuTarget, TargetError> {
+    pub fn open(self, dtype: DType, threads: usize) -> Result<Target, TargetError> {
         match (self, dtype) {
+            #[cfg(feature = "emu")]
+            (Self::Emu, dtype) => Ok(Target::Emu(emu::EmuDevice::new(threads), dtype)),
+            #[cfg(not(feature = "emu"))]
+            (Self::Emu, _) => Err(TargetError::Unavailable { target: self }),
             (Self::Cuda, _) => Err(TargetError::Unavailable { target: self }),
-            (_, DType::F32) => CpuTarget::new(threads),
-            (_, dtype) => Err(TargetError::Dtype { dtype }),
+            (Self::Auto | Self::Cpu, DType::F32) => CpuTarget::new(threads).map(Target::Cpu),
+            (Self::Auto | Self::Cpu, dtype) => Err(TargetError::Dtype { dtype }),
         }
     }
 }
@@ -78,6 +140,7 @@ impl fmt::Display for TargetKind {
             Self::Auto => "auto",
             Self::Cpu => "cpu",
             Self::Cuda => "cuda",
+            Self::Emu => "emu",
         })
     }
 }
@@ -90,53 +153,11 @@ impl FromStr for TargetKind {
             "auto" => Ok(Self::Auto),
             "cpu" => Ok(Self::Cpu),
             "cuda" => Ok(Self::Cuda),
+            "emu" => Ok(Self::Emu),
             _ => Err(TargetError::Unknown {
                 kind: "target",
                 found: text.to_owned(),
-                expected: "auto, cpu or cuda",
-            }),
-        }
-    }
-}
-
-/// Type of the arithmetic and of activations.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum DType {
-    /// IEEE single precision.
-    #[default]
-    F32,
-    /// Tensors in f32; what enters a matrix product is rounded to tf32 (10 bits of mantissa).
-    Tf32,
-    /// IEEE half precision, accumulated in f32.
-    F16,
-    /// bfloat16, accumulated in f32.
-    Bf16,
-}
-
-impl fmt::Display for DType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::F32 => "f32",
-            Self::Tf32 => "tf32",
-            Self::F16 => "f16",
-            Self::Bf16 => "bf16",
-        })
-    }
-}
-
-impl FromStr for DType {
-    type Err = TargetError;
-
-    fn from_str(text: &str) -> Result<Self, TargetError> {
-        match text {
-            "f32" => Ok(Self::F32),
-            "tf32" => Ok(Self::Tf32),
-            "f16" => Ok(Self::F16),
-            "bf16" => Ok(Self::Bf16),
-            _ => Err(TargetError::Unknown {
-                kind: "dtype",
-                found: text.to_owned(),
-                expected: "f32, tf32, f16 or bf16",
+                expected: "auto, cpu, cuda or emu",
             }),
         }
     }

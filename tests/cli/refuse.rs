@@ -32,7 +32,7 @@ const TABLE: &[(&[&str], i32, &[&str])] = &[
     (
         &["classify", "x.png", "--target", "gpu"],
         2,
-        &["gpu", "auto, cpu or cuda"],
+        &["gpu", "auto, cpu, cuda or emu"],
     ),
     (
         &["classify", "x.png", "--dtype", "f8"],

@@ -4,9 +4,9 @@
 mod head;
 mod layernorm;
 mod linear;
-mod products;
 mod pos_embed;
 mod preprocess;
+mod products;
 mod residual;
 mod run;
 mod table;

@@ -3,6 +3,7 @@
 
 mod attention;
 mod harness;
+mod head;
 mod layernorm;
 mod linear;
 mod mlp;

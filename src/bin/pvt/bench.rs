@@ -83,7 +83,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
         .target
         .target
         .open(args.target.dtype, args.target.threads)?;
-    let threads = target.threads();
+    let (threads, target_name) = (target.threads(), target.name());
     let mut session = Session::random(model.config, model.mode, target);
     let executor = session.executor(args.batch, size)?;
     let input: Vec<f32> = (0..executor.plan().input_len())
@@ -113,7 +113,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
         size: [size.height, size.width],
         batch: args.batch,
         mode,
-        target: "cpu",
+        target: target_name,
         dtype: args.target.dtype.to_string(),
         threads,
         weights: "random",
@@ -135,7 +135,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
 }
 
 fn step_times(
-    executor: &mut pvt_cuda::executor::Executor,
+    executor: &mut dyn pvt_cuda::executor::Run,
     input: &[f32],
     passes: usize,
 ) -> Result<Vec<StepTime>> {

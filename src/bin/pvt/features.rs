@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use bytemuck::cast_slice;
 use clap::ValueEnum;
 use pvt_cuda::config::Mode;
-use pvt_cuda::executor::Executor;
+use pvt_cuda::executor::Run;
 use pvt_cuda::picture::{Picture, output_size, prepare, principal_colours};
 use pvt_cuda::session::{FeatureMap, MapLayout};
 use pvt_cuda::shape::ImageSize;
@@ -131,7 +131,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
 }
 
 /// The map called `name` of the latest run as a picture.
-fn paint(executor: &Executor, name: &str) -> Result<Picture> {
+fn paint(executor: &dyn Run, name: &str) -> Result<Picture> {
     let output = executor
         .plan()
         .output(name)
@@ -142,7 +142,7 @@ fn paint(executor: &Executor, name: &str) -> Result<Picture> {
         channels_last.shape[3],
     );
     Ok(principal_colours(
-        &executor.read(&channels_last),
+        &executor.read(&channels_last)?,
         grid,
         channels,
     )?)

@@ -236,7 +236,7 @@ fn plan(args: &PlanArgs) -> Result<()> {
         mode,
         ..
     } = args.model.read()?;
-    args.target.open(args.dtype, 1)?;
+    let target = args.target.open(args.dtype, 1)?;
     let plan = Plan::new(
         &config,
         PlanSpec {
@@ -244,6 +244,7 @@ fn plan(args: &PlanArgs) -> Result<()> {
             image,
             mode,
             trace: args.trace,
+            kernels: target.kernels(),
         },
     )?;
     if !args.json {
@@ -262,7 +263,7 @@ fn plan(args: &PlanArgs) -> Result<()> {
         })
     };
     output::json(&json!({
-        "target": "cpu",
+        "target": target.name(),
         "dtype": args.dtype.to_string(),
         "batch": args.batch,
         "size": [image.height, image.width],

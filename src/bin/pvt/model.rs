@@ -52,10 +52,10 @@ pub(crate) struct ModelArgs {
 
 #[derive(Args)]
 pub(crate) struct TargetArgs {
-    /// Where to run: auto, cpu or cuda
+    /// Where to run: auto, cpu, cuda, or emu (the GPU's kernels in the emulator)
     #[arg(long, default_value_t)]
     pub(crate) target: TargetKind,
-    /// Arithmetic: f32, f16 or bf16
+    /// Arithmetic: f32, tf32, f16 or bf16; the CPU has f32
     #[arg(long, default_value_t)]
     pub(crate) dtype: DType,
     /// CPU threads, 0 for one per core

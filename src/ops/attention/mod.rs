@@ -4,15 +4,18 @@
 //! | --- | --- | --- |
 //! | q | [B, N, C], head h in columns h·D..(h+1)·D | in |
 //! | kv | [B, M, 2C]: keys in the first C columns, values in the last, heads as in q | in |
-//! | scratch | [B, packed keys and values] | scratch |
+//! | scratch | [B, packed keys and values], on the CPU | scratch |
 //! | y | [B, N, C], heads joined as in q | out |
 //!
 //! scale = D^-½ (Vaswani et al. 2017, equation 1). In spatial-reduction attention M is far below N;
 //! nothing here assumes it. Scores exist for the queries of one task only, never for a whole image.
 
 mod cpu;
+mod launch;
 
 use super::{Op, OpSpec, count};
+use crate::dtype::DType;
+use crate::launch::{Launch, LaunchError};
 use crate::plan::BufferId;
 use crate::target::cpu::{Lanes, Memory};
 
@@ -25,7 +28,8 @@ pub(crate) struct Attention {
     pub(crate) head_dim: usize,
     pub(crate) q: BufferId,
     pub(crate) kv: BufferId,
-    pub(crate) scratch: BufferId,
+    /// Packed keys and values; the CPU alone needs it.
+    pub(crate) scratch: Option<BufferId>,
     pub(crate) y: BufferId,
 }
 
@@ -48,7 +52,7 @@ impl OpSpec for Attention {
     }
 
     fn writes(&self) -> Vec<BufferId> {
-        vec![self.scratch, self.y]
+        self.scratch.into_iter().chain([self.y]).collect()
     }
 
     fn macs(&self) -> u64 {
@@ -66,8 +70,13 @@ impl OpSpec for Attention {
         cpu::rows(self) * cpu::padded(self.keys)
     }
 
+    fn launches(&self, dtype: DType) -> Result<Vec<Launch>, LaunchError> {
+        launch::forward(self, dtype)
+    }
+
     fn run(&self, memory: &mut Memory<'_>, lanes: &Lanes) {
-        let ([q, kv], [scratch, y]) = memory.bind([self.q, self.kv], [self.scratch, self.y]);
+        let scratch = self.scratch.expect("a plan for the CPU has scratch");
+        let ([q, kv], [scratch, y]) = memory.bind([self.q, self.kv], [scratch, self.y]);
         cpu::forward(self, q, kv, scratch, y, lanes);
     }
 }

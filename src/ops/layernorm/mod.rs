@@ -10,10 +10,13 @@
 //! (the class token). Ba et al. 2016, equations 3 and 4, with eps inside the root.
 
 mod cpu;
+mod launch;
 
 pub(crate) use cpu::norm_row;
 
-use super::{Op, OpSpec};
+use super::{Op, OpSpec, Positions};
+use crate::dtype::DType;
+use crate::launch::{Launch, LaunchError};
 use crate::plan::BufferId;
 use crate::target::cpu::{Lanes, Memory};
 
@@ -27,13 +30,20 @@ pub(crate) struct LayerNorm {
     pub(crate) gamma: BufferId,
     pub(crate) beta: BufferId,
     pub(crate) y: BufferId,
+    /// Kernels only: what is added to the rows of each image, and how many rows that is.
+    pub(crate) positions: Option<(Positions, usize)>,
 }
 
 impl OpSpec for LayerNorm {
     const NAME: &'static str = "layernorm";
 
     fn reads(&self) -> Vec<BufferId> {
-        vec![self.x, self.gamma, self.beta]
+        let mut ids = vec![self.x, self.gamma, self.beta];
+        if let Some((positions, _)) = self.positions {
+            ids.push(positions.table);
+            ids.extend(positions.class_token);
+        }
+        ids
     }
 
     fn writes(&self) -> Vec<BufferId> {
@@ -45,7 +55,19 @@ impl OpSpec for LayerNorm {
     }
 
     fn shapes(&self) -> String {
-        format!("x[{},{}] eps {:e}", self.rows, self.channels, self.eps)
+        let positions = if self.positions.is_some() {
+            " +positions"
+        } else {
+            ""
+        };
+        format!(
+            "x[{},{}] eps {:e}{positions}",
+            self.rows, self.channels, self.eps
+        )
+    }
+
+    fn launches(&self, dtype: DType) -> Result<Vec<Launch>, LaunchError> {
+        launch::forward(self, dtype)
     }
 
     fn run(&self, memory: &mut Memory<'_>, _: &Lanes) {

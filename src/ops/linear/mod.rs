@@ -10,10 +10,13 @@
 //! Accumulation in f32 in the order of the inner dimension, from the bias (and the residual) up.
 
 mod cpu;
+mod launch;
 
 pub(crate) use cpu::panel;
 
-use super::{Op, OpSpec, count};
+use super::{Norm, Op, OpSpec, count};
+use crate::dtype::DType;
+use crate::launch::{Launch, LaunchError};
 use crate::plan::BufferId;
 use crate::target::cpu::{Lanes, Memory};
 
@@ -38,17 +41,25 @@ pub(crate) struct Linear {
     pub(crate) weight: BufferId,
     pub(crate) bias: Option<BufferId>,
     pub(crate) y: BufferId,
+    /// Kernels only: x is normalised first, and kept in the buffer if there is one.
+    pub(crate) norm: Option<(Norm, Option<BufferId>)>,
+    /// Kernels only: columns from this one on go to a buffer of their own.
+    pub(crate) split: Option<(usize, BufferId)>,
 }
 
 impl OpSpec for Linear {
     const NAME: &'static str = "linear";
 
     fn reads(&self) -> Vec<BufferId> {
-        [self.x, self.weight].into_iter().chain(self.bias).collect()
+        let norm = self.norm.iter().flat_map(|(n, _)| [n.gamma, n.beta]);
+        let own = [self.x, self.weight].into_iter().chain(self.bias);
+        own.chain(norm).collect()
     }
 
     fn writes(&self) -> Vec<BufferId> {
-        vec![self.y]
+        let kept = self.norm.and_then(|(_, kept)| kept);
+        let split = self.split.map(|(_, y)| y);
+        [self.y].into_iter().chain(kept).chain(split).collect()
     }
 
     fn macs(&self) -> u64 {
@@ -61,10 +72,16 @@ impl OpSpec for Linear {
             Epilogue::Gelu => " gelu",
             Epilogue::Accumulate => " +=",
         };
+        let norm = if self.norm.is_some() { "norm " } else { "" };
+        let split = if self.split.is_some() { " split" } else { "" };
         format!(
-            "x[{},{}] w[{},{}]{tail}",
+            "{norm}x[{},{}] w[{},{}]{tail}{split}",
             self.rows, self.inner, self.cols, self.inner
         )
+    }
+
+    fn launches(&self, dtype: DType) -> Result<Vec<Launch>, LaunchError> {
+        launch::forward(self, dtype)
     }
 
     fn run(&self, memory: &mut Memory<'_>, _: &Lanes) {

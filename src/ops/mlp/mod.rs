@@ -12,8 +12,11 @@
 //! accumulating.
 
 mod cpu;
+mod launch;
 
 use super::{Op, OpSpec, count};
+use crate::dtype::DType;
+use crate::launch::{Launch, LaunchError};
 use crate::plan::BufferId;
 use crate::target::cpu::{Lanes, Memory};
 
@@ -33,7 +36,12 @@ pub(crate) struct Mlp {
 }
 
 impl Mlp {
-    /// Whether one step is better than three: there are rows for at least sixteen tasks, and both
+    /// Whether there is a kernel for the whole branch.
+    pub(crate) fn has_kernel(channels: usize, hidden: usize) -> bool {
+        channels <= 64 && channels.is_multiple_of(16) && hidden.is_multiple_of(16)
+    }
+
+    /// Whether one step is better than three on the CPU: there are rows for at least sixteen tasks, and both
     /// weights together stay in a core's L2 cache (1.25 MB) while the tasks pass.
     pub(crate) fn pays(rows: usize, channels: usize, hidden: usize) -> bool {
         rows >= 16 * cpu::ROWS && 2 * channels * hidden <= 320 * 1024
@@ -64,6 +72,10 @@ impl OpSpec for Mlp {
 
     fn lane_len(&self) -> usize {
         cpu::ROWS * (self.channels + self.hidden)
+    }
+
+    fn launches(&self, dtype: DType) -> Result<Vec<Launch>, LaunchError> {
+        launch::forward(self, dtype)
     }
 
     fn run(&self, memory: &mut Memory<'_>, lanes: &Lanes) {

@@ -15,8 +15,11 @@
 //! gathered. A packed weight runs over (dy, dx, c) for tokens and over (c, dy, dx) for pixels.
 
 mod cpu;
+mod launch;
 
-use super::{Op, OpSpec, count};
+use super::{Norm, Op, OpSpec, Positions, count};
+use crate::dtype::DType;
+use crate::launch::{Launch, LaunchError};
 use crate::plan::BufferId;
 use crate::target::cpu::{Lanes, Memory};
 
@@ -41,6 +44,8 @@ pub(crate) struct PatchConv {
     pub(crate) weight: BufferId,
     pub(crate) bias: BufferId,
     pub(crate) y: BufferId,
+    /// Kernels only: rows of the result are normalised, and positions added.
+    pub(crate) norm: Option<(Norm, Option<Positions>)>,
 }
 
 impl PatchConv {
@@ -59,7 +64,13 @@ impl OpSpec for PatchConv {
     const NAME: &'static str = "patch_conv";
 
     fn reads(&self) -> Vec<BufferId> {
-        vec![self.x, self.weight, self.bias]
+        let mut ids = vec![self.x, self.weight, self.bias];
+        if let Some((norm, positions)) = self.norm {
+            ids.extend([norm.gamma, norm.beta]);
+            ids.extend(positions.iter().map(|p| p.table));
+            ids.extend(positions.and_then(|p| p.class_token));
+        }
+        ids
     }
 
     fn writes(&self) -> Vec<BufferId> {
@@ -77,7 +88,12 @@ impl OpSpec for PatchConv {
             Pixels::Nchw => format!("{},{c},{h},{w}", self.batch),
             Pixels::Nhwc => format!("{},{h},{w},{c}", self.batch),
         };
-        format!("x[{x}] w[{},{c},{p},{p}]", self.out_chans)
+        let norm = match self.norm {
+            Some((_, Some(_))) => " norm +positions",
+            Some((_, None)) => " norm",
+            None => "",
+        };
+        format!("x[{x}] w[{},{c},{p},{p}]{norm}", self.out_chans)
     }
 
     fn lane_len(&self) -> usize {
@@ -85,6 +101,10 @@ impl OpSpec for PatchConv {
             Pixels::Nchw => self.out_grid().1 * self.inner(),
             Pixels::Nhwc => 0,
         }
+    }
+
+    fn launches(&self, dtype: DType) -> Result<Vec<Launch>, LaunchError> {
+        launch::forward(self, dtype)
     }
 
     fn run(&self, memory: &mut Memory<'_>, lanes: &Lanes) {

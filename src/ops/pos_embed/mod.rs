@@ -15,8 +15,11 @@
 //! `mode="bilinear"`, `align_corners=False`). The class token's row is copied.
 
 mod cpu;
+mod launch;
 
 use super::{Op, OpSpec};
+use crate::dtype::DType;
+use crate::launch::{Launch, LaunchError};
 use crate::plan::BufferId;
 use crate::target::cpu::{Lanes, Memory};
 
@@ -56,6 +59,10 @@ impl OpSpec for PosEmbed {
             ""
         };
         format!("x[{},{},{}]{class}", self.batch, self.tokens, self.channels)
+    }
+
+    fn launches(&self, dtype: DType) -> Result<Vec<Launch>, LaunchError> {
+        launch::add(self, dtype)
     }
 
     fn run(&self, memory: &mut Memory<'_>, _: &Lanes) {
@@ -103,6 +110,10 @@ impl OpSpec for PosResize {
     fn shapes(&self) -> String {
         let ((h, w), (oh, ow)) = (self.from, self.to);
         format!("{h}x{w} -> {oh}x{ow}, {} channels", self.channels)
+    }
+
+    fn launches(&self, dtype: DType) -> Result<Vec<Launch>, LaunchError> {
+        launch::resize(self, dtype)
     }
 
     fn run(&self, memory: &mut Memory<'_>, _: &Lanes) {

@@ -2,8 +2,11 @@
 //! must stay readable (traces); otherwise `linear` adds straight into the stream.
 
 mod cpu;
+mod launch;
 
 use super::{Op, OpSpec};
+use crate::dtype::DType;
+use crate::launch::{Launch, LaunchError};
 use crate::plan::BufferId;
 use crate::target::cpu::{Lanes, Memory};
 
@@ -32,6 +35,10 @@ impl OpSpec for Residual {
 
     fn shapes(&self) -> String {
         format!("a,b[{}]", self.len)
+    }
+
+    fn launches(&self, dtype: DType) -> Result<Vec<Launch>, LaunchError> {
+        launch::forward(self, dtype)
     }
 
     fn run(&self, memory: &mut Memory<'_>, _: &Lanes) {

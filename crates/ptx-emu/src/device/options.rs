@@ -70,6 +70,11 @@ pub struct Buffer {
 }
 
 impl Buffer {
+    /// The handle of memory at an address; what is done with it says whether there is any.
+    pub fn at(address: u64, bytes: u64) -> Self {
+        Self { address, bytes }
+    }
+
     /// Its address on the device.
     pub fn address(&self) -> u64 {
         self.address

@@ -1,7 +1,8 @@
-//! Runs a plan: parameters, workspace and a target, bound once.
+//! Runs a plan on the CPU.
 
 use std::sync::Arc;
 
+use super::{Random, Run, check_input};
 use crate::error::{Error, Result};
 use crate::plan::{Param, Place, Plan, View};
 use crate::shape::ShapeError;
@@ -25,12 +26,13 @@ impl Params {
         plan: &Plan,
         mut read: impl FnMut(&Param, &mut [f32]) -> Result<(), E>,
     ) -> Result<Arc<Self>> {
-        let mut block = Block::zeroed("parameters", plan.params_len)?;
+        let mut block = Block::zeroed("parameters", plan.params_bytes / size_of::<f32>())?;
         let mut values = Vec::new();
         for param in &plan.params {
             values.resize(param.len(), 0.0);
             read(param, &mut values).map_err(Into::into)?;
-            let to = &mut block.as_mut_slice()[param.offset..param.offset + param.len()];
+            let at = param.offset / size_of::<f32>();
+            let to = &mut block.as_mut_slice()[at..at + param.len()];
             CpuTarget::lay_out(param, &values, to);
         }
         Ok(Arc::new(Self {
@@ -45,27 +47,15 @@ impl Params {
     /// # Errors
     /// [`ShapeError::Memory`] where there is not enough.
     pub fn random(plan: &Plan) -> Result<Arc<Self>> {
-        const BOUND: f32 = 0.02 * 1.732_050_8; // std · √3
-        let mut state = 0x9E37_79B9u32;
+        let mut random = Random::new();
         Self::load(plan, |param, values| {
-            let norm_weight = param.shape.len() == 1 && param.name.ends_with("weight");
-            values.fill(if norm_weight { 1.0 } else { 0.0 });
-            if param.shape.len() > 1 {
-                for v in values {
-                    // xorshift32 (Marsaglia 2003); its upper 24 bits as a number in [-1, 1)
-                    state ^= state << 13;
-                    state ^= state >> 17;
-                    state ^= state << 5;
-                    let unit = (state >> 8) as f32 / 8_388_608.0 - 1.0;
-                    *v = unit * BOUND;
-                }
-            }
+            random.fill(param, values);
             Ok::<_, Error>(())
         })
     }
 }
 
-/// A plan with its parameters and memory on a target. [`Executor::run`] allocates nothing of its
+/// A plan with its parameters and memory on the CPU. [`Executor::run`] allocates nothing of its
 /// own; what the GEMM crate and the thread pool allocate inside is bounded by a test.
 #[derive(Debug)]
 pub struct Executor {
@@ -81,13 +71,16 @@ impl Executor {
     /// Binds `params` to `plan`, allocates the workspace and runs the set-up steps.
     ///
     /// # Errors
-    /// [`ShapeError::ForeignParams`] for parameters of another model or mode, [`ShapeError::Memory`]
-    /// where there is not enough.
+    /// [`ShapeError::ForeignParams`] for parameters of another model or mode, [`ShapeError::ForeignPlan`] for a
+    /// plan of GPU kernels, [`ShapeError::Memory`] where there is not enough.
     pub fn new(plan: Arc<Plan>, params: Arc<Params>, target: CpuTarget) -> Result<Self> {
+        if plan.kernels.is_some() {
+            return Err(ShapeError::ForeignPlan.into());
+        }
         if params.layout != plan.params {
             return Err(ShapeError::ForeignParams.into());
         }
-        let mut workspace = Block::zeroed("workspace", plan.workspace_len)?;
+        let mut workspace = Block::zeroed("workspace", plan.workspace_bytes / size_of::<f32>())?;
         let lanes = Lanes::new(&target, plan.lane_len())?;
         let mut memory = Memory {
             buffers: &plan.buffers,
@@ -136,21 +129,7 @@ impl Executor {
         input: &[f32],
         after: &mut (dyn FnMut(usize) + Send),
     ) -> Result<()> {
-        let expected = self.plan.input_len;
-        if input.len() != expected {
-            return Err(ShapeError::Input {
-                found: input.len(),
-                expected,
-            }
-            .into());
-        }
-        if let (true, Some(index)) = (self.check_finite, input.iter().position(|v| !v.is_finite()))
-        {
-            return Err(Error::NonFiniteInput {
-                index,
-                value: input[index],
-            });
-        }
+        check_input(&self.plan, input, self.check_finite)?;
         let mut memory = Memory {
             buffers: &self.plan.buffers,
             input,
@@ -181,9 +160,31 @@ impl Executor {
     pub fn buffer(&self, view: &View) -> &[f32] {
         let buffer = &self.plan.buffers[view.buffer.index()];
         match buffer.place {
-            Place::Workspace(offset) => &self.workspace.as_slice()[offset..offset + buffer.len],
-            Place::Param(offset) => &self.params.block.as_slice()[offset..offset + buffer.len],
+            Place::Workspace(offset) => {
+                &self.workspace.as_slice()[offset / size_of::<f32>()..][..buffer.len]
+            }
+            Place::Param(offset) => {
+                &self.params.block.as_slice()[offset / size_of::<f32>()..][..buffer.len]
+            }
             Place::Input => &[],
         }
+    }
+}
+
+impl Run for Executor {
+    fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    fn set_check_finite(&mut self, on: bool) {
+        Executor::set_check_finite(self, on);
+    }
+
+    fn run_observed(&mut self, input: &[f32], after: &mut (dyn FnMut(usize) + Send)) -> Result<()> {
+        Executor::run_observed(self, input, after)
+    }
+
+    fn read(&self, view: &View) -> Result<Vec<f32>> {
+        Ok(Executor::read(self, view))
     }
 }

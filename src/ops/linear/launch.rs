@@ -1,0 +1,52 @@
+//! Linear on a GPU.
+
+use super::{Epilogue, Linear};
+use crate::dtype::DType;
+use crate::kernels::tiles::linear_tile;
+use crate::launch::{Launch, LaunchError};
+
+/// One launch: blocks of rows, and groups of columns.
+pub(super) fn forward(op: &Linear, dtype: DType) -> Result<Vec<Launch>, LaunchError> {
+    let tile = linear_tile(dtype, op.rows, op.inner, op.cols, op.norm.is_some());
+    let tile = tile.ok_or(LaunchError::TooLarge {
+        kernel: "linear_fwd",
+        what: "inner dimension",
+        found: op.inner,
+        most: 0,
+    })?;
+    let entry = match op.epilogue {
+        Epilogue::Gelu => tile.gelu_entry,
+        Epilogue::Store | Epilogue::Accumulate => tile.entry,
+    };
+    let (norm, kept) = op
+        .norm
+        .map_or((None, None), |(norm, kept)| (Some(norm), kept));
+    let launch = Launch::of("linear", entry, dtype.name())
+        .grid(op.rows.div_ceil(tile.rows as usize), tile.groups as usize)
+        .block(tile.threads, 1)
+        .shared(tile.shared)
+        .multiple("inner dimension", op.inner, 16)
+        .multiple("columns", op.cols, 8)
+        .input(op.x)
+        .input_or_null(norm.map(|n| n.gamma))
+        .input_or_null(norm.map(|n| n.beta))
+        .output_or_null(kept)
+        .input(op.weight)
+        .input_or_null(op.bias);
+    let launch = match op.epilogue {
+        Epilogue::Accumulate => launch.in_out(op.y).in_out(op.y),
+        Epilogue::Store | Epilogue::Gelu => launch.null().output(op.y),
+    };
+    let launch = launch
+        .output_or_null(op.split.map(|(_, second)| second))
+        .size("rows", op.rows)
+        .size("inner dimension", op.inner)
+        .size("columns", op.cols)
+        .size(
+            "first column of the second part",
+            op.split.map_or(op.cols, |(at, _)| at),
+        )
+        .size("row stride", op.inner)
+        .f32(norm.map_or(0.0, |n| n.eps));
+    Ok(vec![launch.build()?])
+}
