@@ -1,0 +1,7 @@
+//! Whole models in the emulator: every kernel of a forward pass, with all checks on.
+
+mod cases;
+mod digits;
+mod memory;
+mod published;
+mod support;

@@ -1,0 +1,125 @@
+//! Every launch that a plan can make, against the kernels' own PTX: arguments by number, size and kind,
+//! threads of a block, shared memory. No device is needed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pvt_cuda::DType;
+use pvt_cuda::config::{Mode, PvtConfig, Variant};
+use pvt_cuda::launch::{Arg, Launch, MOST_ARGS};
+use pvt_cuda::model::PlanSpec;
+use pvt_cuda::plan::Plan;
+use pvt_cuda::shape::ImageSize;
+
+use crate::table::built;
+
+const DTYPES: [DType; 4] = [DType::F32, DType::Tf32, DType::F16, DType::Bf16];
+
+/// What PTX says of an entry.
+#[derive(Debug)]
+struct Entry {
+    params: Vec<String>,
+    most_threads: u32,
+}
+
+/// All entries of this build.
+fn entries() -> BTreeMap<String, Entry> {
+    let mut all = BTreeMap::new();
+    for module in built() {
+        for text in module.ptx.split(".entry ").skip(1) {
+            let (name, rest) = text.split_once('(').unwrap();
+            let (params, rest) = rest.split_once(')').unwrap();
+            let kinds = params.lines().filter_map(|line| {
+                let mut words = line.split_whitespace();
+                (words.next() == Some(".param")).then(|| words.next().unwrap().to_owned())
+            });
+            let (head, _) = rest.split_once('{').unwrap();
+            let threads = head.split(".maxntid").nth(1).expect("launch bounds");
+            let threads = threads.lines().next().unwrap().split(',');
+            let threads = threads.map(|n| n.trim().parse::<u32>().unwrap());
+            let entry = Entry {
+                params: kinds.collect(),
+                most_threads: threads.product(),
+            };
+            all.insert(name.trim().to_owned(), entry);
+        }
+    }
+    all
+}
+
+fn micro() -> Vec<PvtConfig> {
+    ["v1-micro", "v1-micro-rect", "v1-micro-d64", "v1-micro-lowvar"]
+        .map(|case| {
+            let path = format!("tests/fixtures/reference/{case}/config.json");
+            PvtConfig::from_file(path).unwrap()
+        })
+        .into()
+}
+
+/// Plans that between them use every kernel: models, sizes, batches, modes, traces.
+fn launches(mut look: impl FnMut(&Launch)) {
+    let square = ImageSize::square;
+    let odd = ImageSize {
+        height: 100,
+        width: 132,
+    };
+    let published = Variant::ALL.map(|v| v.config());
+    let configs = published.into_iter().chain(micro());
+    for config in configs {
+        for (image, batch) in [(square(224), 1), (square(64), 3), (odd, 2), (square(448), 1)] {
+            for dtype in DTYPES {
+                for mode in [Mode::Classify, Mode::Backbone] {
+                    for trace in [false, true] {
+                        let spec = PlanSpec {
+                            trace,
+                            ..PlanSpec::infer(batch, image, mode).kernels(dtype)
+                        };
+                        let plan = Plan::new(&config, spec).unwrap();
+                        plan.setup().iter().flat_map(|s| s.launches()).for_each(&mut look);
+                        plan.launches().for_each(&mut look);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_launch_is_what_its_kernel_takes() {
+    let entries = entries();
+    let mut used = BTreeSet::new();
+    launches(|launch| {
+        let name = launch.kernel.to_string();
+        let entry = entries.get(&name).unwrap_or_else(|| panic!("no entry {name}"));
+        let kinds = launch.args.iter().map(|arg| match arg {
+            Arg::Buffer(..) | Arg::Null | Arg::U64(_) => ".u64",
+            Arg::U32(_) => ".u32",
+            Arg::F32(_) => ".f32",
+        });
+        assert!(kinds.eq(entry.params.iter().map(String::as_str)), "{launch:?}: {entry:?}");
+        assert!(launch.args.len() <= MOST_ARGS, "{launch:?}");
+        assert_eq!(launch.threads(), entry.most_threads, "{launch:?}");
+        assert!(launch.grid.iter().all(|&n| n > 0), "{launch:?}");
+        assert!(launch.grid[1] <= 0xffff && launch.grid[2] <= 0xffff, "{launch:?}");
+        assert!(launch.shared <= 99 * 1024, "{launch:?}");
+        used.insert(name);
+    });
+    let idle: Vec<&String> = entries.keys().filter(|name| !used.contains(*name)).collect();
+    assert!(idle.iter().all(|name| UNPLANNED.iter().any(|u| name.starts_with(u))), "{idle:?}");
+}
+
+/// Entries that no plan of a network has: callers of the library launch them.
+const UNPLANNED: [&str; 1] = ["preprocess_fwd"];
+
+/// The launches of a forward pass are a gate: fewer is better, more needs a reason.
+#[test]
+fn forward_passes_have_few_launches() {
+    for (variant, most) in [(Variant::Tiny, 60), (Variant::Small, 110)] {
+        let spec = PlanSpec::infer(1, ImageSize::square(224), Mode::Classify);
+        for dtype in DTYPES {
+            let plan = Plan::new(&variant.config(), spec.kernels(dtype)).unwrap();
+            let found = plan.launches().count();
+            println!("{variant} {dtype}: {found} launches");
+            assert!(found <= most, "{variant} {dtype}: {found} launches, at most {most}");
+        }
+    }
+}
