@@ -5,6 +5,7 @@
 mod table {
     include!(concat!(env!("OUT_DIR"), "/kernels.rs"));
 }
+pub mod attention;
 pub mod tuning;
 
 /// One file of `kernels/` for one type of tensors.

@@ -1,6 +1,7 @@
 //! The GPU kernels of this build: the table, and every kernel run on the CPU by the emulator, with all
 //! checks on, in three orders, against f64.
 
+mod attention;
 mod head;
 mod layernorm;
 mod pos_embed;
