@@ -64,7 +64,7 @@ __launch_bounds__(PRE_THREADS)(const u8* __restrict__ x, float* __restrict__ y, 
     for (u32 c = 0; c < CHANNELS; ++c) {
         const u64 first = (static_cast<u64>(b) * CHANNELS + c) * all + p0;
         const u32 y_shift = static_cast<u32>(first % QUAD);
-        float* y_v = y + (first - y_shift);
+        Vec* y_v = reinterpret_cast<Vec*>(y) + first / QUAD;
         for (u32 i = tid * QUAD; i < y_shift + pixels; i += PRE_THREADS * QUAD) {
             float v[QUAD];
 #pragma unroll
@@ -74,12 +74,12 @@ __launch_bounds__(PRE_THREADS)(const u8* __restrict__ x, float* __restrict__ y, 
                 v[j] = (share_of_white(static_cast<float>(level)) - mean[c]) * scale[c];
             }
             if (i >= y_shift && i + QUAD <= y_shift + pixels) {
-                store(y_v + i, v);
+                store(y_v[i / QUAD].at, v);
             } else {
 #pragma unroll
                 for (u32 j = 0; j < QUAD; ++j) {
                     if (i + j - y_shift < pixels) {
-                        y_v[i + j] = v[j];
+                        y[first - y_shift + i + j] = v[j];
                     }
                 }
             }

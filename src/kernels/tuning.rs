@@ -9,6 +9,7 @@ pub const MODULES: &[(&str, &[&str])] = &[
     ("residual", &["f32", "f16", "bf16"]),
     ("head", &["f32", "f16", "bf16"]),
     ("preprocess", &["f32"]),
+    ("attention", &["f32", "tf32", "f16", "bf16"]),
 ];
 
 /// Sizes by the name of their macro.
@@ -20,6 +21,8 @@ pub const DEFINES: &[(&str, u32)] = &[
     ("HEAD_CLASSES", HEAD_CLASSES),
     ("HEAD_IMAGES", HEAD_IMAGES),
     ("PRE_THREADS", PRE_THREADS),
+    ("ATT_KEYS", ATT_KEYS),
+    ("ATT_WARPS", ATT_WARPS),
 ];
 
 /// Warps of a block of `layernorm`, and the fewest rows that it takes.
@@ -42,3 +45,9 @@ pub const HEAD_IMAGES: u32 = 8;
 
 /// Threads of a block of `preprocess`, four pixels each.
 pub const PRE_THREADS: u32 = 256;
+
+/// Keys of a tile of `attention`: up to as many take its kernels in one pass.
+pub const ATT_KEYS: u32 = 64;
+
+/// Most warps of a block of `attention`, 16 queries each.
+pub const ATT_WARPS: u32 = 4;

@@ -2,6 +2,7 @@
 //! checks on, in three orders, against f64.
 
 mod abi;
+mod attention;
 mod head;
 mod layernorm;
 mod linear;
