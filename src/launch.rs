@@ -116,7 +116,7 @@ pub enum LaunchError {
 }
 
 /// Most blocks along x; along y and z it is 65,535.
-const MOST_BLOCKS: usize = 0x7fff_ffff;
+pub(crate) const MOST_BLOCKS: usize = 0x7fff_ffff;
 
 impl Launch {
     /// Begins a launch of `entry` of `module`.

@@ -11,6 +11,9 @@ const BLOCKS: u32 = 132;
 /// Most bytes of shared memory that a block takes on every device from compute capability 8.0 on.
 const MOST_SHARED: u32 = 99 * 1024;
 
+/// Channels of a head for which there are kernels.
+pub const HEAD_DIMS: [usize; 4] = [16, 32, 64, 128];
+
 /// A launch of an `attention` kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AttentionShape {

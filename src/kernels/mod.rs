@@ -5,12 +5,9 @@
 mod table {
     include!(concat!(env!("OUT_DIR"), "/kernels.rs"));
 }
-<<<<<<< HEAD
+pub mod attention;
 pub mod pack;
 pub mod tiles;
-=======
-pub mod attention;
->>>>>>> h-rows
 pub mod tuning;
 
 /// One file of `kernels/` for one type of tensors.

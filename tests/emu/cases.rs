@@ -25,15 +25,31 @@ fn run(case: &str, dtype: DType) -> Report {
         threads: 0,
     };
     let report = verify(&options).unwrap();
-    assert_eq!((report.target.as_str(), report.dtype.as_str()), ("emu", dtype.name()));
-    assert!(report.tensors.len() > 40, "{case} {dtype}: {} tensors", report.tensors.len());
+    assert_eq!(
+        (report.target.as_str(), report.dtype.as_str()),
+        ("emu", dtype.name())
+    );
+    assert!(
+        report.tensors.len() > 40,
+        "{case} {dtype}: {} tensors",
+        report.tensors.len()
+    );
     for t in &report.tensors {
-        assert!(t.pass, "{case} {dtype} {}: {:e}, at most {:e}", t.name, t.rel_l2, t.tolerance);
+        assert!(
+            t.pass,
+            "{case} {dtype} {}: {:e}, at most {:e}",
+            t.name, t.rel_l2, t.tolerance
+        );
     }
     report
 }
 
-const CASES: [&str; 4] = ["v1-micro", "v1-micro-rect", "v1-micro-d64", "v1-micro-lowvar"];
+const CASES: [&str; 4] = [
+    "v1-micro",
+    "v1-micro-rect",
+    "v1-micro-d64",
+    "v1-micro-lowvar",
+];
 
 #[test]
 fn every_tensor_in_f32() {
@@ -55,12 +71,20 @@ fn half(dtype: DType) {
                 continue;
             };
             let ratio = t.rel_l2 / theirs;
-            assert!(ratio <= 2.0, "{case} {dtype} {}: {:e}, PyTorch {theirs:e}", t.name, t.rel_l2);
+            assert!(
+                ratio <= 2.0,
+                "{case} {dtype} {}: {:e}, PyTorch {theirs:e}",
+                t.name,
+                t.rel_l2
+            );
             if ratio > worst.0 {
                 worst = (ratio, t.name);
             }
         }
-        println!("{case} {dtype}: at most {:.2} of PyTorch's error, at {}", worst.0, worst.1);
+        println!(
+            "{case} {dtype}: at most {:.2} of PyTorch's error, at {}",
+            worst.0, worst.1
+        );
         assert!(worst.0 > 0.0, "{case}: no tensor was compared");
     }
 }

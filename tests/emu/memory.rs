@@ -1,5 +1,6 @@
 //! Where buffers lie, how many images there are, and in which order blocks run: none of it changes a bit.
 
+use ptx_emu::Schedule;
 use pvt_cuda::DType;
 use pvt_cuda::config::{Mode, PvtConfig};
 use pvt_cuda::executor::Run as _;
@@ -7,7 +8,6 @@ use pvt_cuda::model::PlanSpec;
 use pvt_cuda::shape::ImageSize;
 use pvt_cuda::target::emu::EmuDevice;
 use pvt_testkit::hash;
-use ptx_emu::Schedule;
 
 use crate::support::executor;
 
@@ -63,7 +63,10 @@ fn an_image_alone_and_in_a_batch_gives_the_same_bits() {
                 let alone = outputs(&EmuDevice::new(0), spec(1), pixels);
                 for (alone, together) in alone.iter().zip(&together) {
                     let own = &together[at * alone.len()..][..alone.len()];
-                    let same = own.iter().zip(alone).all(|(a, b)| a.to_bits() == b.to_bits());
+                    let same = own
+                        .iter()
+                        .zip(alone)
+                        .all(|(a, b)| a.to_bits() == b.to_bits());
                     assert!(same, "{dtype} {mode:?}: image {at}");
                 }
             }

@@ -44,7 +44,10 @@ fn tiny(dtype: DType, tolerance: f64, most: Duration) {
     run.run(&input).unwrap();
     let time = start.elapsed();
     let reports = device.take_reports();
-    let instructions: u64 = reports.iter().map(|(_, r)| r.counters.warp_instructions).sum();
+    let instructions: u64 = reports
+        .iter()
+        .map(|(_, r)| r.counters.warp_instructions)
+        .sum();
     let found = run.output("logits").unwrap().unwrap();
     let error = compare::rel_l2(&found, &compare::widen(&cpu_logits()));
     println!(

