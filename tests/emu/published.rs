@@ -46,7 +46,7 @@ fn tiny(dtype: DType, tolerance: f64, most: Duration) {
     let reports = device.take_reports();
     let instructions: u64 = reports
         .iter()
-        .map(|(_, r)| r.counters.warp_instructions)
+        .map(|(_, r)| r.counters.warp_instructions.total())
         .sum();
     let found = run.output("logits").unwrap().unwrap();
     let error = compare::rel_l2(&found, &compare::widen(&cpu_logits()));
