@@ -53,6 +53,10 @@ pub enum Error {
     /// A target that cannot be had.
     #[error(transparent)]
     Target(#[from] crate::target::TargetError),
+    /// A GPU that is not there, or did not do what it was asked for.
+    #[cfg(feature = "cuda")]
+    #[error(transparent)]
+    Cuda(#[from] crate::target::cuda::CudaError),
     /// A reference case that cannot be checked.
     #[error(transparent)]
     Verify(#[from] crate::verify::VerifyError),

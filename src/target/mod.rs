@@ -1,6 +1,8 @@
 //! What runs a plan. A target knows operators and buffers, and nothing of the network.
 
 pub mod cpu;
+#[cfg(feature = "cuda")]
+pub mod cuda;
 pub mod device;
 #[cfg(feature = "emu")]
 pub mod emu;
