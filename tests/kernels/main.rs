@@ -3,6 +3,8 @@
 
 mod layernorm;
 mod linear;
+mod mlp;
+mod patch_conv;
 mod products;
 mod run;
 mod table;
