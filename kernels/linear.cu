@@ -19,9 +19,6 @@
 #include "math.cuh"
 #include "norm.cuh"
 
-// Slots of the ring of copies.
-constexpr u32 STAGES = 3;
-
 struct Linear {
     const T* x;
     const float* gamma;
@@ -165,12 +162,6 @@ template <u32 BM, u32 BN, u32 WM, u32 WN, bool GELU> __device__ inline void line
     };
     ring<STAGES>(own * units, begin, use);
 }
-
-// Blocks of a multiprocessor that registers must allow: shared memory allows no more of the large tiles everywhere.
-constexpr u32 MIN_BLOCKS = 1;
-
-// Threads of a block of warps of WM x WN.
-__device__ constexpr u32 threads(u32 BM, u32 BN, u32 WM, u32 WN) { return BM / WM * (BN / WN) * WARP; }
 
 #define LINEAR(name, GELU, BM, BN, WM, WN)                                                                          \
     PVT_ENTRY(name##_##BM##x##BN)                                                                                   \

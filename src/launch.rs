@@ -99,12 +99,6 @@ pub enum LaunchError {
         /// What it must be a multiple of.
         multiple: usize,
     },
-    /// An operator without a kernel.
-    #[error("there is no GPU kernel for `{op}`; use the CPU target")]
-    NoKernel {
-        /// The operator.
-        op: &'static str,
-    },
     /// A head width without a kernel.
     #[error(
         "attention heads are {found} channels wide; there are kernels for 16, 32, 64 and 128; use the CPU target for this model"

@@ -5,15 +5,25 @@
 #include "mma.cuh"
 #include "tile.cuh"
 
+// Slots of the ring of copies.
+constexpr u32 STAGES = 3;
+// Blocks of a multiprocessor that registers must allow: of the large tiles shared memory allows no more everywhere.
+constexpr u32 MIN_BLOCKS = 1;
+
+// Threads of a block of BM x BN whose warps have WM x WN.
+__device__ constexpr u32 threads(u32 BM, u32 BN, u32 WM, u32 WN) { return BM / WM * (BN / WN) * WARP; }
+
 // Place of column `c`, row `r` in a staged f32 matrix of WIDTH columns (32, 64 or 128). Groups of eight columns are
-// XORed with r % 4: accumulators are written by four rows x eight columns at a time, whose groups would else be in
-// the same banks. The halves of a group change places so that lanes that read four columns of every eight find
-// all banks: 32 columns are read two rows at a time, more columns row by row.
+// XORed with two bits of the row: accumulators are written by four rows x eight columns at a time, rows r..r+3 on
+// tensor cores and every other row in strict f32, whose groups would else be in the same banks. The halves of a group
+// change places so that lanes that read four columns of every eight find all banks: 32 columns are read two rows
+// at a time, more columns row by row.
 template <u32 WIDTH> __device__ inline u32 staged_at(u32 r, u32 c) {
     static_assert(WIDTH == 32 || WIDTH % 64 == 0, "swizzle");
     const u32 four = c / 4;
+    const u32 group = (r & 2) | ((r ^ r / 4) & 1);
     const u32 half = WIDTH == 32 ? r % 2 : four / CHUNKS % 2;
-    return r * WIDTH + ((four ^ (r % 4 * 2) ^ half) * 4 + c % 4);
+    return r * WIDTH + ((four ^ group * 2 ^ half) * 4 + c % 4);
 }
 
 // VEC columns from column `c` on of row `r`.
@@ -30,9 +40,9 @@ template <u32 WIDTH> __device__ inline void load_staged(const float* s, u32 r, u
 
 #if defined(PVT_DTYPE_F32)
 
-// In strict f32 a lane computes rows lane / 8 + 4i and columns lane % 8 + 8j, and reads both along the inner
-// dimension in chunks: 16 of them for 256 fused multiply-adds where WM x WN is 32 x 64. Each sum runs over the
-// inner dimension upwards.
+// In strict f32 a lane computes rows lane / 8 * 2 + i % 2 + i / 2 * 8 and columns lane % 8 + 8j, and reads both along the
+// inner dimension in chunks: 16 of them for 256 fused multiply-adds where WM x WN is 32 x 64. The eight columns, and
+// the four rows, of an instruction are in different banks. Each sum runs over the inner dimension upwards.
 template <u32 WM, u32 WN> struct Product {
     static constexpr u32 LANE_ROWS = 4;
     static constexpr u32 LANE_COLS = 8;
@@ -41,6 +51,10 @@ template <u32 WM, u32 WN> struct Product {
     // Rows that `stage` writes at a time.
     static constexpr u32 STAGED = 2 * LANE_ROWS;
     static_assert(WM % STAGED == 0 && WN % LANE_COLS == 0, "whole lanes");
+
+    // Row of d[i], column of d[..][j].
+    static __device__ inline u32 row_of(u32 i) { return lane_index() / LANE_COLS * 2 + i % 2 + i / 2 * STAGED; }
+    static __device__ inline u32 col_of(u32 j) { return lane_index() % LANE_COLS + j * LANE_COLS; }
 
     float d[M][N];
 
@@ -56,11 +70,9 @@ template <u32 WM, u32 WN> struct Product {
 
     // Adds one unit: rows from `row0` on of the tile at `a`, columns from `col0` on of that at `b`.
     __device__ inline void add(u32 a, u32 row0, u32 b, u32 col0) {
-        const u32 r = row0 + lane_index() / LANE_COLS;
-        const u32 c = col0 + lane_index() % LANE_COLS;
-        // rows r + 8i and r + 4 + 8i have their chunks in the same order: one XOR serves all of them
-        const u32 a_at[2] = {a + chunk_at(r, 0), a + chunk_at(r + LANE_ROWS, 0)};
-        const u32 b_at = b + chunk_at(c, 0);
+        // rows that are a multiple of eight apart have their chunks in the same order: one XOR serves them all
+        const u32 a_at[2] = {a + chunk_at(row0 + row_of(0), 0), a + chunk_at(row0 + row_of(1), 0)};
+        const u32 b_at = b + chunk_at(col0 + col_of(0), 0);
 #pragma unroll 1
         for (u32 chunk = 0; chunk < CHUNKS; ++chunk) {
             const u32 turn = chunk * CHUNK_BYTES;
@@ -88,10 +100,10 @@ template <u32 WM, u32 WN> struct Product {
 #pragma unroll
         for (u32 i = 0; i < M; ++i) {
             if (i / 2 == pass) {
-                const u32 r = row0 + lane_index() / LANE_COLS + i % 2 * LANE_ROWS;
+                const u32 r = row0 + row_of(i % 2);
 #pragma unroll
                 for (u32 j = 0; j < N; ++j) {
-                    s[staged_at<WIDTH>(r, col0 + lane_index() % LANE_COLS + j * LANE_COLS)] = d[i][j];
+                    s[staged_at<WIDTH>(r, col0 + col_of(j))] = d[i][j];
                 }
             }
         }

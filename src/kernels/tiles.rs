@@ -1,6 +1,7 @@
 //! Which kernel of a family takes a shape, and what its launch asks for: pure functions of the shape.
 
-use super::pack::{ROW_BYTES, element_bytes, unit_inner};
+use super::pack::{ROW_BYTES, UNIT_BYTES, element_bytes, unit_inner};
+use super::tuning::{MLP_CHANNELS, MLP_ROWS};
 use crate::dtype::DType;
 
 /// Multiprocessors that a launch should give work to: those of an H100, H200 or B200, near enough.
@@ -147,6 +148,128 @@ pub fn linear_tile(
         }
     }
     best.map(|(_, tile)| tile)
+}
+
+/// A kernel of `patch_conv` and its launch: the grid is ceil(patches / `rows`) x ceil(output channels / `cols`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConvTile {
+    /// Entry over tokens, without the type.
+    pub entry: &'static str,
+    /// Entry over pixels.
+    pub pixels_entry: &'static str,
+    /// Patches of a block.
+    pub rows: u32,
+    /// Output channels of a block.
+    pub cols: u32,
+    /// Threads of a block.
+    pub threads: u32,
+    /// Bytes of dynamic shared memory.
+    pub shared: u32,
+}
+
+/// Entries, rows, columns, threads in f32 and in the other types, and rate in per cent, of `patch_conv`.
+type ConvSize = (&'static str, &'static str, usize, usize, [u32; 2], u64);
+
+const CONV: [ConvSize; 4] = [
+    (
+        "patch_conv_fwd_128x128",
+        "patch_conv_pixels_fwd_128x128",
+        128,
+        128,
+        [256, 128],
+        100,
+    ),
+    (
+        "patch_conv_fwd_128x64",
+        "patch_conv_pixels_fwd_128x64",
+        128,
+        64,
+        [128, 128],
+        85,
+    ),
+    (
+        "patch_conv_fwd_32x128",
+        "patch_conv_pixels_fwd_32x128",
+        32,
+        128,
+        [128, 128],
+        65,
+    ),
+    (
+        "patch_conv_fwd_32x64",
+        "patch_conv_pixels_fwd_32x64",
+        32,
+        64,
+        [128, 128],
+        50,
+    ),
+];
+
+/// Most output channels over which `patch_conv` can normalise: the columns of one block.
+const CONV_NORM_COLS: usize = 128;
+
+/// Whether `patch_conv` has LayerNorm over so many output channels, in this type.
+pub fn conv_has_norm(_: DType, out_chans: usize) -> bool {
+    out_chans <= CONV_NORM_COLS
+}
+
+/// The kernel for `rows` patches, with LayerNorm over the output channels if `norm`, which [`conv_has_norm`] must
+/// allow. The least rounds of blocks over the multiprocessors times the time of a block, then the larger tile.
+pub fn conv_tile(dtype: DType, rows: usize, out_chans: usize, norm: bool) -> ConvTile {
+    let time = |&(_, _, tile_rows, cols, _, rate): &ConvSize| {
+        let blocks = (rows.div_ceil(tile_rows) * out_chans.div_ceil(cols)) as u64;
+        let missing = norm && cols < out_chans;
+        let block = (tile_rows * cols) as u64 * 100 / rate;
+        (missing, blocks.div_ceil(PROCESSORS) * block)
+    };
+    let mut best = &CONV[0];
+    for size in &CONV[1..] {
+        if time(size) < time(best) {
+            best = size;
+        }
+    }
+    let &(entry, pixels_entry, rows, cols, threads, _) = best;
+    ConvTile {
+        entry,
+        pixels_entry,
+        rows: to_u32(rows),
+        cols: to_u32(cols),
+        threads: threads[usize::from(dtype != DType::F32)],
+        shared: to_u32(STAGES * (rows + cols) * ROW_BYTES + rows * size_of::<u64>()),
+    }
+}
+
+/// The kernel of `mlp` and its launch: the grid is ceil(rows of x / `rows`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MlpTile {
+    /// Entry without the type.
+    pub entry: &'static str,
+    /// Rows of a block.
+    pub rows: u32,
+    /// Threads of a block.
+    pub threads: u32,
+    /// Bytes of dynamic shared memory.
+    pub shared: u32,
+}
+
+/// Bytes of a slot of weights in `mlp`: a unit of each.
+const MLP_SLOT_BYTES: usize = 2 * UNIT_BYTES;
+
+/// The kernel for so many channels, at most [`MLP_CHANNELS`]: what it asks for does not depend on how many.
+pub fn mlp_tile(dtype: DType, _: usize) -> MlpTile {
+    let rows = MLP_ROWS as usize;
+    let panel = rows * MLP_CHANNELS as usize * element_bytes(dtype);
+    let hidden = if dtype == DType::F32 {
+        rows * ROW_BYTES
+    } else {
+        0
+    };
+    MlpTile {
+        entry: "mlp_fwd",
+        rows: MLP_ROWS,
+        threads: MLP_ROWS,
+        shared: to_u32(STAGES * MLP_SLOT_BYTES + panel + hidden),
+    }
 }
 
 /// Blocks along y that a launch may have at most.

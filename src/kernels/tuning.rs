@@ -10,6 +10,8 @@ pub const MODULES: &[(&str, &[&str])] = &[
     ("head", &["f32", "f16", "bf16"]),
     ("preprocess", &["f32"]),
     ("attention", &["f32", "tf32", "f16", "bf16"]),
+    ("mlp", &["f32", "tf32", "f16", "bf16"]),
+    ("patch_conv", &["f32", "tf32", "f16", "bf16"]),
 ];
 
 /// Sizes by the name of their macro.
@@ -23,6 +25,8 @@ pub const DEFINES: &[(&str, u32)] = &[
     ("PRE_THREADS", PRE_THREADS),
     ("ATT_KEYS", ATT_KEYS),
     ("ATT_WARPS", ATT_WARPS),
+    ("MLP_ROWS", MLP_ROWS),
+    ("MLP_CHANNELS", MLP_CHANNELS),
 ];
 
 /// Warps of a block of `layernorm`, and the fewest rows that it takes.
@@ -51,3 +55,8 @@ pub const ATT_KEYS: u32 = 64;
 
 /// Most warps of a block of `attention`, 16 queries each.
 pub const ATT_WARPS: u32 = 4;
+/// Rows of a block of `mlp`, and its threads: 32 rows a warp.
+pub const MLP_ROWS: u32 = 128;
+
+/// Most channels that `mlp` takes.
+pub const MLP_CHANNELS: u32 = 64;

@@ -4,7 +4,7 @@
 use super::builder::{Kind, Slot};
 use super::{BufferId, Builder, Elements, Order, Target};
 use crate::error::Result;
-use crate::kernels::tiles::linear_tile;
+use crate::kernels::tiles::{conv_has_norm, linear_tile};
 use crate::ops::head::Head;
 use crate::ops::layernorm::LayerNorm;
 use crate::ops::linear::{Epilogue, Linear};
@@ -194,10 +194,9 @@ impl Builder {
             let grids = (native, out);
             return self.pos_embed(positions, y, (batch, out_chans), grids, class_token);
         }
-        let whole_rows = self.kernels.is_some_and(|dtype| {
-            let _ = dtype;
-            out_chans <= 64
-        });
+        let whole_rows = self
+            .kernels
+            .is_some_and(|dtype| conv_has_norm(dtype, out_chans));
         let (mut op, convolved) = self.conv(
             conv,
             x,

@@ -1,1 +1,2 @@
+//! The driver.
 fn main() {}

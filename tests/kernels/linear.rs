@@ -8,7 +8,7 @@ use pvt_testkit::compare::rel_l2;
 use pvt_testkit::oracle;
 
 use crate::products::{DTYPES, Random, Value, name, run, size, tolerance};
-use crate::run::values;
+use crate::run::{rounded, values};
 
 /// What is added at the end.
 #[derive(Clone, Copy, PartialEq)]
@@ -422,6 +422,71 @@ fn a_row_does_not_depend_on_its_batch() {
                 of(rows, &x[part.clone()]) == all[part],
                 "{} row {r}",
                 name(dtype)
+            );
+        }
+    }
+}
+
+/// GELU of every finite number of the 16-bit types, by way of a weight of ones on the diagonal.
+#[test]
+fn gelu_of_every_number() {
+    const COLS: usize = 32;
+    let ones: Vec<f32> = (0..COLS * COLS)
+        .map(|i| f32::from(u8::from(i / COLS == i % COLS)))
+        .collect();
+    for dtype in [DType::F16, DType::Bf16] {
+        let all = (0..=u16::MAX)
+            .flat_map(u16::to_le_bytes)
+            .collect::<Vec<_>>();
+        let all = values(name(dtype), &all);
+        // products of zeros and the largest numbers of bf16 stay finite, and so does GELU
+        let most = if dtype == DType::F16 { 65504.0 } else { 1e30 };
+        let mut numbers: Vec<f32> = all.into_iter().filter(|v| v.abs() <= most).collect();
+        numbers.resize(numbers.len().next_multiple_of(COLS), 0.0);
+        let rows = numbers.len() / COLS;
+        let case = Case {
+            gelu: true,
+            ..sized(rows, COLS, COLS)
+        };
+        let tile = tile(dtype, (32, 64), 1, &case);
+        let launch = Launch {
+            grid: [count(rows).div_ceil(32), 1, 1],
+            block: [tile.threads, 1, 1],
+            shared: tile.shared,
+            cluster: None,
+        };
+        let arguments = [
+            Value::In(rounded(name(dtype), &numbers).0),
+            Value::Null,
+            Value::Null,
+            Value::Null,
+            Value::In(pack(dtype, &ones, COLS, COLS, |k| k)),
+            Value::Null,
+            Value::Null,
+            Value::Out(numbers.len() * 2),
+            Value::Null,
+            Value::U32(count(rows)),
+            Value::U32(count(COLS)),
+            Value::U32(count(COLS)),
+            Value::U32(count(COLS)),
+            Value::U32(count(COLS)),
+            Value::F32(EPS),
+        ];
+        let (outputs, _) = run(("linear", tile.gelu_entry, dtype), &launch, &arguments);
+        // the form's distance from GELU; half a unit of the result; in bf16 what the device's tanh may be off by, and
+        // in f16 what rounding leaves of large negative numbers
+        let unit = 2.0_f64.powi(if dtype == DType::F16 { -11 } else { -8 });
+        let form = |x: f64| match dtype {
+            DType::F16 => 2.6e-5 + x.abs() * 1e-7,
+            _ => 2.6e-5 + x.abs().min(9.0) * 2.0_f64.powi(-12),
+        };
+        for (x, y) in numbers.iter().zip(values(name(dtype), &outputs[0])) {
+            let x = f64::from(*x);
+            let exact = oracle::gelu(x);
+            let bound = unit * exact.abs() + form(x);
+            assert!(
+                (f64::from(y) - exact).abs() <= bound,
+                "{dtype} {x}: {y} {exact}"
             );
         }
     }

@@ -6,6 +6,8 @@ mod attention;
 mod head;
 mod layernorm;
 mod linear;
+mod mlp;
+mod patch_conv;
 mod pos_embed;
 mod preprocess;
 mod products;

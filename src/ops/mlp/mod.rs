@@ -16,6 +16,7 @@ mod launch;
 
 use super::{Op, OpSpec, count};
 use crate::dtype::DType;
+use crate::kernels::tuning::MLP_CHANNELS;
 use crate::launch::{Launch, LaunchError};
 use crate::plan::BufferId;
 use crate::target::cpu::{Lanes, Memory};
@@ -38,7 +39,9 @@ pub(crate) struct Mlp {
 impl Mlp {
     /// Whether there is a kernel for the whole branch.
     pub(crate) fn has_kernel(channels: usize, hidden: usize) -> bool {
-        channels <= 64 && channels.is_multiple_of(16) && hidden.is_multiple_of(16)
+        channels <= MLP_CHANNELS as usize
+            && channels.is_multiple_of(16)
+            && hidden.is_multiple_of(16)
     }
 
     /// Whether one step is better than three on the CPU: there are rows for at least sixteen tasks, and both

@@ -1,9 +1,48 @@
-//! Patch convolution on a GPU: there is no kernel yet.
+//! Patch convolution on a GPU.
 
-use super::PatchConv;
+use super::{PatchConv, Pixels};
 use crate::dtype::DType;
+use crate::kernels::tiles::conv_tile;
 use crate::launch::{Launch, LaunchError};
 
-pub(super) fn forward(_: &PatchConv, _: DType) -> Result<Vec<Launch>, LaunchError> {
-    Err(LaunchError::NoKernel { op: "patch_conv" })
+/// One launch: blocks of patches, and groups of output channels.
+pub(super) fn forward(op: &PatchConv, dtype: DType) -> Result<Vec<Launch>, LaunchError> {
+    let (h, w) = op.out_grid();
+    let rows = op.batch * h * w;
+    let tile = conv_tile(dtype, rows, op.out_chans, op.norm.is_some());
+    let entry = match op.pixels {
+        Pixels::Nhwc => tile.entry,
+        Pixels::Nchw => tile.pixels_entry,
+    };
+    let norm = op.norm.map(|(norm, _)| norm);
+    let positions = op.norm.and_then(|(_, positions)| positions);
+    let launch = Launch::of("patch_conv", entry, dtype.name())
+        .grid(
+            rows.div_ceil(tile.rows as usize),
+            op.out_chans.div_ceil(tile.cols as usize),
+        )
+        .block(tile.threads, 1)
+        .shared(tile.shared)
+        .multiple("output channels", op.out_chans, 8);
+    let launch = match op.pixels {
+        Pixels::Nhwc => launch.multiple("input channels", op.in_chans, 8),
+        Pixels::Nchw => launch,
+    };
+    let launch = launch
+        .input(op.x)
+        .input(op.weight)
+        .input(op.bias)
+        .input_or_null(norm.map(|n| n.gamma))
+        .input_or_null(norm.map(|n| n.beta))
+        .input_or_null(positions.map(|p| p.table))
+        .input_or_null(positions.and_then(|p| p.class_token))
+        .output(op.y)
+        .size("batch", op.batch)
+        .size("height", op.grid.0)
+        .size("width", op.grid.1)
+        .size("input channels", op.in_chans)
+        .size("patch", op.patch)
+        .size("output channels", op.out_chans)
+        .f32(norm.map_or(0.0, |n| n.eps));
+    Ok(vec![launch.build()?])
 }
