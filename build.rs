@@ -14,6 +14,7 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::hash::{Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::{env, fs};
 
 use nvrtc_lite::{Nvrtc, Search};
@@ -98,79 +99,183 @@ struct Module {
     dtype: &'static str,
     entries: Vec<String>,
     /// File with PTX.
-    ptx: String,
+    ptx: PathBuf,
     /// Compute capability, file with machine code, report of the assembler.
-    cubins: Vec<(i32, String, String)>,
+    cubins: Vec<(i32, PathBuf, String)>,
     hash: u64,
+}
+
+/// One image to be compiled.
+struct Job<'a> {
+    path: &'a Path,
+    source: &'a str,
+    options: Vec<String>,
+    /// The image; its report, which is written last, lies beside it as `.log`.
+    image: PathBuf,
+}
+
+impl Job<'_> {
+    fn done(&self) -> bool {
+        beside(&self.image, "log").is_file()
+    }
+
+    fn run(&self, nvrtc: &Nvrtc) -> Result<()> {
+        let name = self.path.display().to_string();
+        let made = nvrtc.compile(self.source, &name, &self.options)?;
+        let bytes = if made.cubin.is_empty() {
+            made.ptx.into_bytes()
+        } else {
+            made.cubin
+        };
+        write_whole(&self.image, &bytes)?;
+        write_whole(&beside(&self.image, "log"), made.log.as_bytes())
+    }
+}
+
+/// A path with another ending behind its own.
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(ending);
+    name.into()
+}
+
+/// Writes a file that others may write or read at the same time.
+fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let partial = beside(path, &std::process::id().to_string());
+    fs::write(&partial, bytes)?;
+    Ok(fs::rename(partial, path)?)
+}
+
+/// The folder for images, which builds with other features and profiles share: they compile the same.
+fn images(out: &Path) -> Result<PathBuf> {
+    // <target>/<profile>/build/<package>/out
+    let target = out.ancestors().nth(4).unwrap_or(out);
+    let folder = target.join("kernels");
+    fs::create_dir_all(&folder)?;
+    Ok(folder)
 }
 
 fn compile_all(nvrtc: &Nvrtc, out: &Path) -> Result<()> {
     let known = nvrtc.archs()?;
     let headers = texts(Path::new("kernels/include"), "cuh")?;
-    let mut modules = Vec::new();
-    for (path, source) in texts(Path::new("kernels"), "cu")? {
-        let name = path
-            .file_stem()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
+    let sources = texts(Path::new("kernels"), "cu")?;
+    let images = images(out)?;
+    // lines of the source, for reports of the emulator; they double the size
+    let debug = env::var("PROFILE").is_ok_and(|profile| profile == "debug");
+    let lines: &[&str] = if debug { &["-lineinfo"] } else { &[] };
+    let (mut modules, mut jobs) = (Vec::new(), Vec::new());
+    for (path, source) in &sources {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
         let dtypes = tuning::MODULES.iter().find(|(module, _)| *module == name);
         let Some((_, dtypes)) = dtypes else {
-            return Err(
-                format!("{} is not listed in src/kernels/tuning.rs", path.display()).into(),
-            );
+            let path = path.display();
+            return Err(format!("{path} is not listed in src/kernels/tuning.rs").into());
         };
+        let mut included = Vec::new();
+        includes(source, &headers, &mut included);
         for dtype in *dtypes {
             let options = options(dtype);
             let mut hasher = DefaultHasher::new();
-            (&source, &headers, &options, nvrtc.version()).hash(&mut hasher);
+            (source, &included, &options, nvrtc.version()).hash(&mut hasher);
             let hash = hasher.finish();
-            let compile = |arch: &str| -> Result<(String, String)> {
-                let file = format!("{name}.{dtype}.{arch}.{hash:016x}");
-                let report = out.join(format!("{file}.log"));
-                if let Ok(log) = fs::read_to_string(&report) {
-                    return Ok((file, log));
-                }
+            let mut job = |arch: &str, more: &[&str]| {
+                let image = images.join(format!("{name}.{dtype}.{arch}{}.{hash:016x}", more.concat().replace("--ptxas-options=-v", "")));
                 let mut options = options.clone();
                 options.push(format!("-arch={arch}"));
-                if arch.starts_with("sm_") {
-                    options.push("--ptxas-options=-v".to_owned());
-                }
-                let image = nvrtc.compile(&source, &path.display().to_string(), &options)?;
-                let bytes = if arch.starts_with("sm_") {
-                    image.cubin
-                } else {
-                    image.ptx.into_bytes()
-                };
-                fs::write(out.join(&file), bytes)?;
-                // written last: with it, the image is whole
-                fs::write(&report, &image.log)?;
-                Ok((file, image.log))
+                options.extend(more.iter().map(|&option| option.to_owned()));
+                jobs.push(Job {
+                    path,
+                    source,
+                    options,
+                    image: image.clone(),
+                });
+                image
             };
-            let (ptx, log) = compile(BASELINE)?;
-            if !log.trim().is_empty() {
-                return Err(format!("{}: {log}", path.display()).into());
-            }
-            let mut cubins = Vec::new();
-            for (capability, arch) in ARCHITECTURES {
-                if known.contains(&capability) {
-                    let (file, log) = compile(arch)?;
-                    cubins.push((capability, file, log));
-                }
-            }
-            let text = fs::read_to_string(out.join(&ptx))?;
+            let ptx = job(BASELINE, lines);
+            let archs = ARCHITECTURES.iter().filter(|(at, _)| known.contains(at));
+            let cubins = archs.map(|&(at, arch)| {
+                let image = job(arch, &["--ptxas-options=-v"]);
+                (at, image, String::new())
+            });
             modules.push(Module {
-                entries: entries(&text),
-                name: name.clone(),
+                cubins: cubins.collect(),
+                entries: Vec::new(),
+                name: name.to_string(),
                 dtype,
                 ptx,
-                cubins,
                 hash,
             });
         }
     }
+    if let Ok(share) = env::var(WORKER) {
+        return work(nvrtc, &jobs, &share);
+    }
+    compile_missing(nvrtc, &jobs)?;
+    for module in &mut modules {
+        let log = fs::read_to_string(beside(&module.ptx, "log"))?;
+        if !log.trim().is_empty() {
+            return Err(format!("kernels/{}.cu: {log}", module.name).into());
+        }
+        module.entries = entries(&fs::read_to_string(&module.ptx)?);
+        for (_, image, report) in &mut module.cubins {
+            *report = fs::read_to_string(beside(image, "log"))?;
+        }
+    }
     let (major, minor) = nvrtc.version();
     write_table(out, &format!("NVRTC {major}.{minor}"), &modules)
+}
+
+/// Set in processes that help with compiling: `i/n` for every n-th image, from i on. The compiler works for
+/// one thread of a process at a time.
+const WORKER: &str = "PVT_BUILD_WORKER";
+
+fn compile_missing(nvrtc: &Nvrtc, jobs: &[Job<'_>]) -> Result<()> {
+    let missing = jobs.iter().filter(|job| !job.done()).count();
+    let processes = env::var("NUM_JOBS").ok().and_then(|n| n.parse().ok());
+    let processes = processes.unwrap_or(1).min(missing);
+    let mut helpers = Vec::new();
+    for i in 1..processes {
+        let mut helper = Command::new(env::current_exe()?);
+        helper
+            .env(WORKER, format!("{i}/{processes}"))
+            .stdout(Stdio::null());
+        helpers.push(helper.spawn()?);
+    }
+    work(nvrtc, jobs, &format!("0/{processes}"))?;
+    for mut helper in helpers {
+        helper.wait()?; // what it could not compile is compiled, and reported, below
+    }
+    jobs.iter()
+        .filter(|job| !job.done())
+        .try_for_each(|job| job.run(nvrtc))
+}
+
+fn work(nvrtc: &Nvrtc, jobs: &[Job<'_>], share: &str) -> Result<()> {
+    let (first, step) = share.split_once('/').ok_or("a share is i/n")?;
+    let (first, step) = (first.parse()?, step.parse::<usize>()?.max(1));
+    let mine = jobs.iter().skip(first).step_by(step);
+    mine.filter(|job| !job.done())
+        .try_for_each(|job| job.run(nvrtc))
+}
+
+/// The headers that a text includes, and those they include, each once.
+fn includes<'a>(
+    text: &str,
+    headers: &'a [(PathBuf, String)],
+    found: &mut Vec<&'a (PathBuf, String)>,
+) {
+    for line in text.lines() {
+        let Some(rest) = line.trim().strip_prefix("#include \"") else {
+            continue;
+        };
+        let name = rest.trim_end_matches('"');
+        let header = headers.iter().find(|(path, _)| path.ends_with(name));
+        if let Some(header) = header.filter(|header| !found.contains(header)) {
+            found.push(header);
+            includes(&header.1, headers, found);
+        }
+    }
 }
 
 /// Files of a folder with this ending, in order of their names.
@@ -190,7 +295,7 @@ fn texts(folder: &Path, ending: &str) -> Result<Vec<(PathBuf, String)>> {
 
 /// All options but the architecture.
 fn options(dtype: &str) -> Vec<String> {
-    let mut options: Vec<String> = ["-std=c++17", "-lineinfo", "-Ikernels/include"]
+    let mut options: Vec<String> = ["-std=c++17", "-Ikernels/include"]
         .map(str::to_owned)
         .into();
     options.push(format!("-DPVT_DTYPE_{}", dtype.to_uppercase()));
@@ -212,6 +317,15 @@ fn entries(ptx: &str) -> Vec<String> {
         .collect()
 }
 
+/// Copies an image to the folder of this build, so that it needs no other; its name.
+fn own(out: &Path, image: &Path) -> Result<String> {
+    let name = image.file_name().unwrap_or_default();
+    if !out.join(name).is_file() {
+        fs::copy(image, out.join(name))?;
+    }
+    Ok(name.to_string_lossy().into_owned())
+}
+
 fn write_table(out: &Path, built_by: &str, modules: &[Module]) -> Result<()> {
     let mut text = format!(
         "pub(crate) static BUILT_BY: &str = {built_by:?};\n\
@@ -230,13 +344,15 @@ fn write_table(out: &Path, built_by: &str, modules: &[Module]) -> Result<()> {
         writeln!(
             text,
             "super::Module {{ name: {name:?}, dtype: {dtype:?}, entries: &{entries:?}, hash: \"{hash:016x}\",\n\
-             ptx: include_str!(concat!(env!(\"OUT_DIR\"), \"/{ptx}\")), cubins: &["
+             ptx: include_str!(concat!(env!(\"OUT_DIR\"), \"/{}\")), cubins: &[",
+            own(out, ptx)?
         )?;
         for (capability, file, report) in cubins {
             writeln!(
                 text,
                 "super::Cubin {{ capability: {capability}, report: {report:?},\n\
-                 image: include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{file}\")) }},"
+                 image: include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{}\")) }},",
+                own(out, file)?
             )?;
         }
         text.push_str("] },\n");
