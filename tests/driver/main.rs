@@ -1,1 +1,11 @@
-fn main() {}
+//! The CUDA target: what it says where there is no driver, and what it does with one that the emulator
+//! stands in for. Every test runs in a process of its own, whose search path leads to its library.
+#![cfg(target_os = "linux")]
+
+mod absent;
+mod child;
+mod device;
+mod enqueue;
+mod faults;
+mod layernorm;
+mod stand_in;
