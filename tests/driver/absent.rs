@@ -151,7 +151,7 @@ fn is_cut_off() {
 fn a_library_that_was_cut_short() {
     let library = cut_short();
     in_child(&Library::Bytes("libcuda.so.1", &library), &[], || {
-        is_cut_off()
+        is_cut_off();
     });
 }
 

@@ -230,8 +230,8 @@ fn a_launch_that_cannot_be_is_refused_with_its_limits() {
         refused(&|l| l.grid = [1, 70_000, 1], &["70000", "65535"]);
         refused(&|l| l.shared = 200 << 10, &["204800", "166912"]);
         refused(
-            &|l| drop(l.args.pop()),
-            &["arguments", "[8, 8, 8, 8, 4, 4, 4, 4]"],
+            &|l| l.args.truncate(7),
+            &["arguments", "[8, 8, 8, 8, 4, 4, 4] bytes"],
         );
         refused(
             &|l| l.args[4] = pvt_cuda::launch::Arg::U64(1),

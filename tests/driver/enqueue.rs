@@ -247,6 +247,41 @@ fn a_failure_while_recording_ends_it() {
     });
 }
 
+/// A list that goes wrong in its midst ends there, and so does everything after it.
+#[test]
+fn a_lost_device_is_told_at_once() {
+    on_stand_in(&[], || {
+        let device = CudaDevice::open(0).unwrap();
+        let mut beyond = launch(ROWS);
+        beyond.grid[0] += 4;
+        beyond.args[4] = Arg::U32(ROWS + 16);
+        let steps = [launch(ROWS), beyond, launch(ROWS)];
+        let list = device.prepare(&steps, 4, place).unwrap();
+        let memory = upload(&device, 1);
+        let addresses = addresses(&memory);
+        let is_lost = |result| {
+            assert!(
+                matches!(result, Err(CudaError::DeviceLost { code: 700, .. })),
+                "{result:?}"
+            );
+        };
+        let graph = device
+            .capture(|stream| enqueue(&list, stream, &addresses))
+            .unwrap();
+        is_lost(enqueue(&list, device.stream(), &addresses));
+        assert_eq!(StandIn::new().counters().launches, 2);
+        is_lost(enqueue(&list, device.stream(), &addresses));
+        // SAFETY: as in `replay`.
+        is_lost(unsafe { graph.launch(device.stream()) });
+        is_lost(
+            device
+                .capture(|stream| enqueue(&list, stream, &addresses))
+                .map(drop),
+        );
+        assert_eq!(StandIn::new().counters().launches, 2);
+    });
+}
+
 /// Work in the plain queue of the device is not drawn into a recording.
 #[test]
 fn a_recording_takes_nothing_else_in() {

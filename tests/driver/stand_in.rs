@@ -101,8 +101,8 @@ impl StandIn {
     }
 
     pub(crate) fn counters(&self) -> Counters {
-        let mut numbers = [0_u64; 7];
         type Read = unsafe extern "C" fn(*mut u64) -> c_int;
+        let mut numbers = [0_u64; 7];
         call!(self, "cudaStandInCounters", Read, numbers.as_mut_ptr());
         let [
             allocations,
@@ -126,24 +126,24 @@ impl StandIn {
 
     /// Kernels that ran on a stream.
     pub(crate) fn launches_on(&self, stream: *mut c_void) -> u64 {
-        let mut count = 0;
         type Read = unsafe extern "C" fn(*mut c_void, *mut u64) -> c_int;
+        let mut count = 0;
         call!(self, "cudaStandInLaunchesOn", Read, stream, &raw mut count);
         count
     }
 
     /// Address of the current context of this thread, 0 if it has none.
     pub(crate) fn current(&self) -> usize {
-        let mut context = ptr::null_mut();
         type Get = unsafe extern "C" fn(*mut *mut c_void) -> c_int;
+        let mut context = ptr::null_mut();
         call!(self, "cuCtxGetCurrent", Get, &raw mut context);
         context.addr()
     }
 
     /// Makes a context that is none of the target's, and current.
     pub(crate) fn new_context(&self) -> usize {
-        let mut context = ptr::null_mut();
         type Create = unsafe extern "C" fn(*mut *mut c_void, c_uint, c_int) -> c_int;
+        let mut context = ptr::null_mut();
         call!(self, "cuCtxCreate_v2", Create, &raw mut context, 0, 0);
         context.addr()
     }
