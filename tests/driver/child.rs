@@ -13,8 +13,10 @@ const CHILD: &str = "PVT_DRIVER_TEST";
 
 /// What stands in the search path of a child as the driver's library.
 pub(crate) enum Library<'a> {
-    /// Nothing.
+    /// Nothing in front of what the machine has.
     None,
+    /// What the machine has, on its own search path.
+    System,
     /// The stand-in, under the name of the driver's library.
     StandIn,
     /// A file with this name and contents.
@@ -34,7 +36,7 @@ pub(crate) fn stand_in() -> PathBuf {
 fn fill(folder: &TempDir, library: &Library<'_>) {
     let path = folder.path().join("libcuda.so.1");
     match library {
-        Library::None => {}
+        Library::None | Library::System => {}
         Library::StandIn => symlink(stand_in(), path).unwrap(),
         Library::Bytes(name, bytes) => fs::write(folder.path().join(name), bytes).unwrap(),
         Library::File(file) => symlink(file, path).unwrap(),
@@ -62,10 +64,13 @@ pub(crate) fn in_child<F: FnOnce()>(library: &Library<'_>, variables: &[(&str, &
     }
     let folder = TempDir::new().unwrap();
     fill(&folder, library);
-    let output = Command::new(env::current_exe().unwrap())
+    let mut command = Command::new(env::current_exe().unwrap());
+    if !matches!(library, Library::System) {
+        command.env("LD_LIBRARY_PATH", folder.path());
+    }
+    let output = command
         .args(["--exact", name, "--nocapture", "--test-threads=1"])
         .env(CHILD, name)
-        .env("LD_LIBRARY_PATH", folder.path())
         .envs(variables.iter().copied())
         .output()
         .unwrap();

@@ -1,5 +1,6 @@
 //! The CUDA target: what it says where there is no driver, and what it does with one that the emulator
-//! stands in for. Every test runs in a process of its own, whose search path leads to its library.
+//! stands in for; and with a GPU, where there is one. Every test runs in a process of its own, whose
+//! search path leads to its library.
 #![cfg(target_os = "linux")]
 
 mod absent;
@@ -7,5 +8,6 @@ mod child;
 mod device;
 mod enqueue;
 mod faults;
+mod gpu;
 mod layernorm;
 mod stand_in;
