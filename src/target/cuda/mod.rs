@@ -1,5 +1,5 @@
 //! NVIDIA GPUs, by the driver's own interface. Nothing is linked: the driver's library is looked for
-//! when it is first asked for, and its absence is an ordinary error ([`probe`]).
+//! when it is first asked for, and its absence is an ordinary error ([`probe()`]).
 //!
 //! ```no_run
 //! use pvt_cuda::target::cuda::CudaDevice;
