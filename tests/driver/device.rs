@@ -188,14 +188,35 @@ fn every_call_leaves_the_callers_context_current() {
 }
 
 #[test]
-fn memory_of_another_opening_is_refused() {
+fn a_second_opening_shares_modules_and_memory() {
     on_stand_in(&[], || {
         let [one, two] = [0, 0].map(|index| CudaDevice::open(index).unwrap());
+        assert_ne!(one.stream(), two.stream());
+        let launch = launch(ROWS);
+        let memory = upload(&one, 1);
+        let functions = [&one, &two].map(|device| device.function(&launch).unwrap());
+        assert_eq!(StandIn::new().counters().modules, 1);
+        let args = bind(&launch, &memory);
+        two.launch(&functions[0], &launch, &args).unwrap();
+        drop((one, functions));
+        assert!(read(&two, &memory[3]) == expected(1));
+        // when nothing is left of it, a device is opened anew
+        drop((two, memory));
+        let again = CudaDevice::open(0).unwrap();
+        again.function(&launch).unwrap();
+        assert_eq!(StandIn::new().counters().modules, 2);
+    });
+}
+
+#[test]
+fn memory_and_kernels_of_another_device_are_refused() {
+    on_stand_in(&[("CUDA_STAND_IN_DEVICES", "2")], || {
+        let [one, two] = [0, 1].map(|index| CudaDevice::open(index).unwrap());
+        assert!(two.describe().starts_with("cuda:1 "));
+        assert_eq!(detect().len(), 2);
         let memory = one.alloc("x", 16).unwrap();
-        assert!(matches!(
-            cuda(two.write(&memory, 0, &[1])),
-            CudaError::Foreign { .. }
-        ));
+        let problem = cuda(two.write(&memory, 0, &[1]));
+        assert!(matches!(problem, CudaError::Foreign { .. }));
         let launch = launch(ROWS);
         let function = one.function(&launch).unwrap();
         let args = bind(&launch, &upload(&two, 1));
