@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 
 use pvt_cuda::target::cuda::{CudaDevice, CudaError, SYMBOLS, detect, probe};
@@ -134,7 +135,7 @@ fn a_file_that_is_no_library() {
 }
 
 /// The first part of the stand-in, which ends within what the loader would map.
-fn cut_short() -> Vec<u8> {
+pub(crate) fn cut_short() -> Vec<u8> {
     let mut bytes = fs::read(stand_in()).unwrap();
     bytes.truncate(bytes.len() / 10);
     bytes
@@ -168,13 +169,9 @@ fn a_second_library_that_was_cut_short() {
     });
 }
 
-#[test]
-fn a_library_without_one_function() {
-    let folder = TempDir::new().unwrap();
-    let (source, library) = (
-        folder.path().join("lacks.rs"),
-        folder.path().join("lacks.so"),
-    );
+/// A library with all functions but `cuGraphUpload`, compiled into a folder.
+pub(crate) fn lacks_a_function(folder: &TempDir) -> PathBuf {
+    let [source, library] = ["lacks.rs", "lacks.so"].map(|name| folder.path().join(name));
     let mut text = String::new();
     for symbol in SYMBOLS.iter().filter(|symbol| **symbol != "cuGraphUpload") {
         let _ = writeln!(
@@ -182,23 +179,27 @@ fn a_library_without_one_function() {
             "#[no_mangle] extern \"C\" fn {symbol}() -> i32 {{ 0 }}"
         );
     }
-    // the child needs no library of its own: it is given the one made here
-    if std::env::var_os("PVT_DRIVER_TEST").is_none() {
-        fs::write(&source, text).unwrap();
-        let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-        let output = Command::new(rustc)
-            .args([
-                "--edition=2021",
-                "--crate-type=cdylib",
-                "-Anon_snake_case",
-                "-o",
-            ])
-            .args([&library, &source])
-            .output()
-            .unwrap();
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{errors}");
-    }
+    fs::write(&source, text).unwrap();
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let output = Command::new(rustc)
+        .args([
+            "--edition=2021",
+            "--crate-type=cdylib",
+            "-Anon_snake_case",
+            "-o",
+        ])
+        .args([&library, &source])
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    library
+}
+
+#[test]
+fn a_library_without_one_function() {
+    let folder = TempDir::new().unwrap();
+    let library = lacks_a_function(&folder);
     in_child(&Library::File(&library), &[], || {
         let (library, symbol) = ("libcuda.so.1".to_owned(), "cuGraphUpload");
         assert_eq!(reason(), CudaError::MissingSymbol { library, symbol });

@@ -33,7 +33,9 @@ pub(crate) fn stand_in() -> PathBuf {
     path
 }
 
-fn fill(folder: &TempDir, library: &Library<'_>) {
+/// A folder that holds a library, for a search path.
+pub(crate) fn folder_with(library: &Library<'_>) -> TempDir {
+    let folder = TempDir::new().unwrap();
     let path = folder.path().join("libcuda.so.1");
     match library {
         Library::None | Library::System => {}
@@ -41,6 +43,7 @@ fn fill(folder: &TempDir, library: &Library<'_>) {
         Library::Bytes(name, bytes) => fs::write(folder.path().join(name), bytes).unwrap(),
         Library::File(file) => symlink(file, path).unwrap(),
     }
+    folder
 }
 
 /// Runs `body`, which belongs to the test that calls this, in a child process with the given library
@@ -62,8 +65,7 @@ pub(crate) fn in_child<F: FnOnce()>(library: &Library<'_>, variables: &[(&str, &
         println!("{name}: done");
         return;
     }
-    let folder = TempDir::new().unwrap();
-    fill(&folder, library);
+    let folder = folder_with(library);
     let mut command = Command::new(env::current_exe().unwrap());
     if !matches!(library, Library::System) {
         command.env("LD_LIBRARY_PATH", folder.path());

@@ -3,6 +3,7 @@
 //! search path leads to its library.
 #![cfg(target_os = "linux")]
 
+mod abort;
 mod absent;
 mod child;
 mod device;
