@@ -190,6 +190,7 @@ fn a_graph_gives_the_same_bits_each_time() {
         );
         drop(list);
 
+        let mut replayed = 0;
         for seed in [1, 2, 1] {
             let fresh = upload(&device, seed);
             for (to, from) in memory.iter().zip(&fresh).take(3) {
@@ -200,6 +201,8 @@ fn a_graph_gives_the_same_bits_each_time() {
             assert_eq!(host_allocations(), allocated);
             let counted = stand_in.counters() - before;
             assert_eq!((counted.launches, counted.calls), (STEPS as u64, 3));
+            replayed += counted.launches;
+            assert_eq!(stand_in.launches_on(device.stream()), replayed);
             device.finish().unwrap();
             assert!(read(&device, &memory[3]) == expected(seed));
         }
