@@ -14,7 +14,15 @@ const LONG_FILES: [(&str, &str); 1] = [(
 )];
 
 /// Files that may have `unsafe` code, and why.
-const UNSAFE_FILES: [(&str, &str); 9] = [
+const UNSAFE_FILES: [(&str, &str); 20] = [
+    (
+        "crates/cuda-stand-in/src/abi.rs",
+        "pointers of callers in C",
+    ),
+    (
+        "crates/cuda-stand-in/src/exports.rs",
+        "names that other programs look for",
+    ),
     ("crates/nvrtc/src/ffi.rs", "calls into NVIDIA's compiler"),
     (
         "crates/ptx-emu/src/memory/bytes.rs",
@@ -35,6 +43,27 @@ const UNSAFE_FILES: [(&str, &str); 9] = [
         "checked views, and the call into the matrix crate",
     ),
     ("src/cpu/matmul/tiles.rs", "disjoint tiles of one output"),
+    (
+        "src/target/cuda/context.rs",
+        "contexts and streams of the CUDA driver",
+    ),
+    (
+        "src/target/cuda/ffi.rs",
+        "the CUDA driver's functions and handles",
+    ),
+    ("src/target/cuda/graph.rs", "recordings of the CUDA driver"),
+    ("src/target/cuda/launch.rs", "launches on the CUDA driver"),
+    ("src/target/cuda/memory.rs", "memory of the CUDA driver"),
+    ("src/target/cuda/module.rs", "modules of the CUDA driver"),
+    (
+        "tests/driver/enqueue.rs",
+        "work on raw streams and addresses",
+    ),
+    ("tests/driver/gpu.rs", "work on raw streams and addresses"),
+    (
+        "tests/driver/stand_in.rs",
+        "functions of a library; a global allocator that counts",
+    ),
     ("tests/embed.rs", "a global allocator that counts"),
 ];
 

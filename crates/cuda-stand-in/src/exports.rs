@@ -10,8 +10,7 @@ use ptx_emu::Launch;
 use crate::abi::{Handle, Image, Options, Out, Params, Source, Target, Text, Values};
 use crate::kernels::Recorded;
 use crate::state::{
-    INVALID_CONTEXT, INVALID_DEVICE, INVALID_HANDLE, INVALID_VALUE, PRIMARY, call, current, name,
-    pop, push,
+    INVALID_CONTEXT, INVALID_HANDLE, INVALID_VALUE, call, current, name, pop, push,
 };
 
 /// The device in words; no GPU has such a name.
@@ -46,23 +45,20 @@ driver! {
         None => text.put(ptr::null()).and(Err(INVALID_VALUE)),
     };
 
-    cuDeviceGetCount(count: Out<c_int>) = |state| state.running().and_then(|()| count.put(1));
-    cuDeviceGet(device: Out<c_int>, index: c_int) = |state| {
+    cuDeviceGetCount(count: Out<c_int>) = |state| {
         state.running()?;
-        if index == 0 { device.put(0) } else { Err(INVALID_DEVICE) }
+        count.put(c_int::try_from(state.retained.len()).unwrap_or(c_int::MAX))
+    };
+    cuDeviceGet(device: Out<c_int>, index: c_int) = |state| {
+        state.index(index)?;
+        device.put(index)
     };
     cuDeviceGetName(text: Out<c_char>, bytes: c_int, device: c_int) = |state| {
-        state.running()?;
-        if device != 0 {
-            return Err(INVALID_DEVICE);
-        }
+        state.index(device)?;
         text.put_text(NAME, usize::try_from(bytes).unwrap_or(0))
     };
     cuDeviceGetAttribute(value: Out<c_int>, attribute: c_int, device: c_int) = |state| {
-        state.running()?;
-        if device != 0 {
-            return Err(INVALID_DEVICE);
-        }
+        state.index(device)?;
         let spec = state.device.spec();
         let number = match attribute {
             1 => spec.max_threads_per_block,
@@ -78,20 +74,10 @@ driver! {
     };
 
     cuDevicePrimaryCtxRetain(context: Out<Handle>, device: c_int) = |state| {
-        state.running()?;
-        if device != 0 {
-            return Err(INVALID_DEVICE);
-        }
-        state.retained += 1;
-        context.put(Handle::of(PRIMARY))
+        context.put(Handle::of(state.retain(device)?))
     };
     cuDevicePrimaryCtxRelease_v2(device: c_int) = |state| {
-        state.running()?;
-        if device != 0 {
-            return Err(INVALID_DEVICE);
-        }
-        state.retained = state.retained.checked_sub(1).ok_or(INVALID_CONTEXT)?;
-        Ok(())
+        state.release(device)
     };
     cuCtxCreate_v2(context: Out<Handle>, _flags: c_uint, _device: c_int) = |state| {
         state.running()?;
@@ -103,7 +89,7 @@ driver! {
     cuCtxPushCurrent_v2(context: Handle) = |state| {
         state.running()?;
         let context = context.number();
-        if context != PRIMARY && !state.contexts.contains(&context) {
+        if !state.is_context(context) {
             return Err(INVALID_CONTEXT);
         }
         push(context);

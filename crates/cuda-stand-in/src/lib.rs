@@ -10,6 +10,7 @@
 //! | --- | --- |
 //! | `CUDA_STAND_IN_INIT` | code that `cuInit` gives |
 //! | `CUDA_STAND_IN_VERSION` | version of CUDA, 12080 if not set |
+//! | `CUDA_STAND_IN_DEVICES` | number of devices, 1 if not set; they share their memory and a failure |
 //! | `CUDA_STAND_IN_CAPABILITY` | compute capability, `8.0` if not set |
 //! | `CUDA_STAND_IN_MEMORY` | bytes of the device, 1 GiB if not set |
 //! | `CUDA_STAND_IN_PTX` | code with which PTX is refused |

@@ -29,8 +29,13 @@ impl State {
         Ok(handle)
     }
 
+    /// Closes a stream, unless it still records.
     pub(crate) fn end_stream(&mut self, stream: usize) -> Outcome {
         self.in_context()?;
+        let known = self.streams.get(&stream).ok_or(INVALID_HANDLE)?;
+        if known.recording.is_some() {
+            return Err(ILLEGAL_STATE);
+        }
         self.streams
             .remove(&stream)
             .map(|_| ())

@@ -67,8 +67,8 @@ pub(crate) fn name(code: c_int) -> Option<&'static std::ffi::CStr> {
         .map(|(_, name)| *name)
 }
 
-/// Handle of the primary context.
-pub(crate) const PRIMARY: usize = 0x10;
+/// Handle of the first device's primary context; the others follow it.
+const PRIMARY: usize = 0x10;
 /// Streams that need not be made: the default one by its three names.
 pub(crate) const DEFAULT_STREAMS: usize = 2;
 
@@ -96,8 +96,8 @@ pub(crate) struct State {
     /// Code with which PTX is refused, or 0.
     pub(crate) ptx: c_int,
     pub(crate) started: bool,
-    /// How often the primary context was retained.
-    pub(crate) retained: u32,
+    /// How often the primary context of each device was retained.
+    pub(crate) retained: Vec<u32>,
     /// A code that every later call gives.
     pub(crate) sticky: c_int,
     next: usize,
@@ -139,7 +139,7 @@ impl State {
             total: setting("CUDA_STAND_IN_MEMORY").unwrap_or(1 << 30),
             ptx: setting("CUDA_STAND_IN_PTX").unwrap_or(0),
             started: false,
-            retained: 0,
+            retained: vec![0; setting("CUDA_STAND_IN_DEVICES").unwrap_or(1).min(16)],
             sticky: 0,
             next: 0x100,
             device,
@@ -169,10 +169,39 @@ impl State {
         }
     }
 
+    /// Index of a device.
+    pub(crate) fn index(&self, device: c_int) -> Outcome<usize> {
+        self.running()?;
+        let index = usize::try_from(device).ok();
+        let index = index.filter(|index| *index < self.retained.len());
+        index.ok_or(INVALID_DEVICE)
+    }
+
+    pub(crate) fn retain(&mut self, device: c_int) -> Outcome<usize> {
+        let index = self.index(device)?;
+        self.retained[index] += 1;
+        Ok(PRIMARY + index)
+    }
+
+    pub(crate) fn release(&mut self, device: c_int) -> Outcome {
+        let index = self.index(device)?;
+        let left = self.retained[index].checked_sub(1);
+        self.retained[index] = left.ok_or(INVALID_CONTEXT)?;
+        Ok(())
+    }
+
+    /// Whether a handle is that of a retained primary context, or of one that a caller made.
+    pub(crate) fn is_context(&self, handle: usize) -> bool {
+        let primary = handle.checked_sub(PRIMARY);
+        let retained = primary.and_then(|index| self.retained.get(index));
+        retained.is_some_and(|times| *times > 0) || self.contexts.contains(&handle)
+    }
+
     /// An error unless this thread has a current context, or where the device has failed.
     pub(crate) fn in_context(&self) -> Outcome {
         self.running()?;
-        if current().is_none() || self.retained == 0 {
+        let current = current().ok_or(INVALID_CONTEXT)?;
+        if !self.is_context(current) {
             return Err(INVALID_CONTEXT);
         }
         if self.sticky == 0 {

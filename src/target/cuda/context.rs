@@ -7,7 +7,7 @@ use std::ffi::{c_int, c_void};
 use std::marker::PhantomData;
 use std::ptr;
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use cudarc::driver::sys;
 
@@ -45,7 +45,21 @@ impl Drop for Current<'_> {
 }
 
 impl Context {
-    pub(super) fn open(driver: Driver, facts: Facts) -> Result<Self, CudaError> {
+    /// The device's context in this process: that of an earlier opening, while it is in use.
+    pub(super) fn shared(driver: Driver, facts: Facts) -> Result<Arc<Self>, CudaError> {
+        static IN_USE: Mutex<Vec<Weak<Context>>> = Mutex::new(Vec::new());
+        let mut in_use = IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
+        in_use.retain(|context| context.strong_count() > 0);
+        let mut known = in_use.iter().filter_map(Weak::upgrade);
+        if let Some(context) = known.find(|known| known.facts.device == facts.device) {
+            return Ok(context);
+        }
+        let context = Arc::new(Self::open(driver, facts)?);
+        in_use.push(Arc::downgrade(&context));
+        Ok(context)
+    }
+
+    fn open(driver: Driver, facts: Facts) -> Result<Self, CudaError> {
         let mut raw = ptr::null_mut();
         // SAFETY: writes the handle it is given; the driver gave the device.
         let code =

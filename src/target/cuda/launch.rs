@@ -187,7 +187,7 @@ impl Prepared {
             for (index, arg) in launch.args.iter().enumerate() {
                 words.push(match *arg {
                     Arg::Buffer(id, _) => match place(id) {
-                        Some((slot, offset)) if slot < slots && offset % ALIGN == 0 => {
+                        Some((slot, offset)) if slot < slots && offset.is_multiple_of(ALIGN) => {
                             Word::Address { slot, offset }
                         }
                         Some((slot, offset)) => {
@@ -283,7 +283,7 @@ impl Prepared {
             let why = format!("{found} addresses given, {expected} needed");
             return Err(CudaError::Addresses { why });
         }
-        let wrong = |address: &u64| *address == 0 || address % ALIGN != 0;
+        let wrong = |address: &u64| *address == 0 || !address.is_multiple_of(ALIGN);
         if let Some(slot) = addresses.iter().position(wrong) {
             let address = addresses[slot];
             let why = format!(

@@ -1,5 +1,5 @@
 //! NVIDIA GPUs, by the driver's own interface. Nothing is linked: the driver's library is looked for
-//! when it is first asked for, and its absence is an ordinary error ([`probe`]).
+//! when it is first asked for, and its absence is an ordinary error ([`probe()`]).
 //!
 //! ```no_run
 //! use pvt_cuda::target::cuda::CudaDevice;
@@ -54,7 +54,8 @@ pub struct CudaDevice {
 }
 
 impl CudaDevice {
-    /// Opens the device of this index, from 0 on.
+    /// Opens the device of this index, from 0 on. A second opening shares memory and kernels with the
+    /// first, and has a queue of its own.
     ///
     /// # Errors
     /// Where there is no driver, no such device, or one older than compute capability 8.0.
@@ -62,7 +63,7 @@ impl CudaDevice {
         let driver = probe()?;
         let facts = driver.inspect(index)?;
         facts.usable()?;
-        Self::on(&Arc::new(Context::open(driver, facts)?))
+        Self::on(&Context::shared(driver, facts)?)
     }
 
     fn on(context: &Arc<Context>) -> Result<Self, CudaError> {

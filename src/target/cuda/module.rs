@@ -1,6 +1,7 @@
 //! Modules and their kernels, each loaded once on a device.
 #![allow(unsafe_code, reason = "calls into the CUDA driver")]
 
+use std::collections::hash_map::Entry;
 use std::ffi::{CString, c_int, c_void};
 use std::ptr;
 use std::sync::Arc;
@@ -66,11 +67,10 @@ impl CudaFunction {
         let doing = "loading a kernel";
         let _current = context.enter(doing)?;
         let mut modules = context.modules();
-        let key = (module.name, module.dtype);
-        if !modules.contains_key(&key) {
-            modules.insert(key, load(context, module)?);
-        }
-        let loaded = &modules[&key];
+        let loaded = match modules.entry((module.name, module.dtype)) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(load(context, module)?),
+        };
         let name = CString::new(entry.as_str()).unwrap_or_default();
         let mut raw = ptr::null_mut();
         let get = context.functions().cuModuleGetFunction;

@@ -33,12 +33,11 @@ pub struct Driver {
 pub fn probe() -> Result<Driver, CudaError> {
     // A process has one driver, whose library stays open.
     static OPENED: OnceLock<(&'static str, Functions)> = OnceLock::new();
-    let (library, functions) = match OPENED.get() {
-        Some(opened) => opened,
-        None => {
-            let opened = library::open()?;
-            OPENED.get_or_init(|| opened)
-        }
+    let (library, functions) = if let Some(opened) = OPENED.get() {
+        opened
+    } else {
+        let opened = library::open()?;
+        OPENED.get_or_init(|| opened)
     };
     functions
         .start()
