@@ -34,6 +34,8 @@ const ARCHITECTURES: [(i32, &str); 6] = [
     (100, "sm_100"),
     (120, "sm_120"),
 ];
+/// Makes the assembler tell of registers and spills.
+const REPORT: &str = "--ptxas-options=-v";
 /// PTX for every device from this on.
 const BASELINE: &str = "compute_80";
 
@@ -180,7 +182,10 @@ fn compile_all(nvrtc: &Nvrtc, out: &Path) -> Result<()> {
             (source, &included, &options, nvrtc.version()).hash(&mut hasher);
             let hash = hasher.finish();
             let mut job = |arch: &str, more: &[&str]| {
-                let image = images.join(format!("{name}.{dtype}.{arch}{}.{hash:016x}", more.concat().replace("--ptxas-options=-v", "")));
+                let image = images.join(format!(
+                    "{name}.{dtype}.{arch}{}.{hash:016x}",
+                    more.concat().replace(REPORT, "")
+                ));
                 let mut options = options.clone();
                 options.push(format!("-arch={arch}"));
                 options.extend(more.iter().map(|&option| option.to_owned()));
@@ -195,7 +200,7 @@ fn compile_all(nvrtc: &Nvrtc, out: &Path) -> Result<()> {
             let ptx = job(BASELINE, lines);
             let archs = ARCHITECTURES.iter().filter(|(at, _)| known.contains(at));
             let cubins = archs.map(|&(at, arch)| {
-                let image = job(arch, &["--ptxas-options=-v"]);
+                let image = job(arch, &[REPORT]);
                 (at, image, String::new())
             });
             modules.push(Module {
