@@ -4,8 +4,9 @@
 
 #include "attention_tile.cuh"
 
-template <u32 D> struct Core {
+template <u32 D, bool LONG> struct Core {
     using Rows = Tile<D>;
+    static constexpr u32 QUERIES = HEIGHT;
     // Lanes that share a row, rows of a lane, scores of a lane and row.
     static constexpr u32 LANES = 8;
     static constexpr u32 ROWS = QUERIES * LANES / WARP;
