@@ -7,7 +7,7 @@
 //   first: M <= ATT_KEYS, all keys on chip, softmax in one pass | long: any M, in tiles of ATT_KEYS keys with a
 //   running maximum; the next keys come while values are multiplied, the next values while keys are
 //   shared, dynamic: (Q warps + 2 ATT_KEYS) rows of D, in f32 and 4096 warps bytes besides
-//   needs scale > 0, 16-byte pointers, M >= 1; queries past N are not written, keys past M have weight 0
+//   needs that grid, scale > 0, 16-byte pointers, M >= 1; queries past N are not written, keys past M have weight 0
 //   f16, bf16: m16n8k16; tf32: m16n8k8, operands rounded to nearest; f32: FMA alone
 //   scores, softmax (base 2) and sums in f32, weights rounded to T for the product with v, y once at the end;
 //   the order is fixed by M and D: bitwise repeatable, the same in any batch and grid
@@ -23,6 +23,7 @@
 #include "attention_tile.cuh"
 #include "cp_async.cuh"
 #include "index.cuh"
+#include "reduce.cuh"
 #include "softmax.cuh"
 
 // Blocks that a multiprocessor should hold at least: leaves 128 or 255 registers to a thread.
@@ -35,7 +36,6 @@ struct Arguments {
     const T* kv;
     T* y;
     float* lse;
-    u32 B;
     u32 N;
     u32 M;
     u32 HEADS;
@@ -67,7 +67,7 @@ template <typename Warp> struct Softmax {
             for (u32 i = 1; i < Warp::SCORES; ++i) {
                 most = fmaxf(most, warp.score(r, i));
             }
-            most = lanes_max<Warp::LANES>(most) * unit;
+            most = group_max<Warp::LANES>(most) * unit;
             if constexpr (LATER) {
                 most = fmaxf(most, top[r]);
                 const float factor = power_of_two(top[r] - most);
@@ -90,7 +90,7 @@ template <typename Warp> struct Softmax {
     __device__ void finish(Warp& warp, float* lse, u32 there) {
 #pragma unroll
         for (u32 r = 0; r < Warp::ROWS; ++r) {
-            const float all = lanes_sum<Warp::LANES>(sum[r]);
+            const float all = group_sum<Warp::LANES>(sum[r]);
             warp.scale(r, 1.0f / all);
             if (lse != nullptr && threadIdx.x % Warp::LANES == 0 && Warp::query(r) < there) {
                 lse[Warp::query(r)] = (top[r] + log2f(all)) * LN_2;
@@ -176,13 +176,13 @@ template <u32 D, bool LONG> __device__ inline void attention(const Arguments& a)
     __launch_bounds__(WARP * ATT_WARPS, (RESIDENT<D, false>))(                                               \
         const T* __restrict__ q, const T* __restrict__ kv, T* __restrict__ y, float* __restrict__ lse, u32 B,\
         u32 N, u32 M, u32 HEADS, float scale) {                                                              \
-        attention<D, false>(Arguments{q, kv, y, lse, B, N, M, HEADS, scale});                                \
+        attention<D, false>(Arguments{q, kv, y, lse, N, M, HEADS, scale});                                   \
     }                                                                                                        \
     PVT_ENTRY(attention_long_fwd_d##D)                                                                       \
     __launch_bounds__(WARP * ATT_WARPS, (RESIDENT<D, true>))(                                                \
         const T* __restrict__ q, const T* __restrict__ kv, T* __restrict__ y, float* __restrict__ lse, u32 B,\
         u32 N, u32 M, u32 HEADS, float scale) {                                                              \
-        attention<D, true>(Arguments{q, kv, y, lse, B, N, M, HEADS, scale});                                 \
+        attention<D, true>(Arguments{q, kv, y, lse, N, M, HEADS, scale});                                    \
     }
 
 PVT_ATTENTION(16)

@@ -6,6 +6,7 @@ mod table {
     include!(concat!(env!("OUT_DIR"), "/kernels.rs"));
 }
 pub mod attention;
+pub mod layernorm;
 pub mod tuning;
 
 /// One file of `kernels/` for one type of tensors.

@@ -30,6 +30,11 @@ fn tolerances(dtype: &str) -> (f64, f64) {
     }
 }
 
+/// Rounded to tf32: to 10 bits of mantissa, ties away from zero.
+fn to_tf32(value: f32) -> f32 {
+    f32::from_bits((value.to_bits() + 0x1000) & !0x1fff)
+}
+
 /// softmax(q·kᵀ·scale)·v and ln Σ e^(score·scale), one query at a time.
 fn exact(q: &[f64], kv: &[f64], [b, n, m, heads, d]: Size, scale: f64) -> (Vec<f64>, Vec<f64>) {
     let c = heads * d;
@@ -148,6 +153,35 @@ fn matches_f64_for_any_number_of_keys_and_every_width() {
                 Case::random([1, 18, m, 2, d]).check(dtype);
             }
         }
+    }
+}
+
+/// From operands that are rounded as they are to be, only the weights of keys differ. With one key there
+/// is no weight but 1: what comes out is the value, rounded to tf32.
+#[test]
+fn tf32_rounds_operands_to_nearest() {
+    let dtype = DTYPES[1];
+    for d in [16, 32, 64, 128] {
+        for m in [50, 130] {
+            let case = Case::random([1, 40, m, 2, d]);
+            let (y, lse, _) = case.run(dtype);
+            let round = |values: &[f32]| -> Vec<f64> {
+                values.iter().map(|v| f64::from(to_tf32(*v))).collect()
+            };
+            let (q, kv) = (round(&case.q), round(&case.kv));
+            let (exact_y, exact_lse) = exact(&q, &kv, case.size, f64::from(case.scale));
+            let error = rel_l2(&values("f32", &lse), &exact_lse);
+            assert!(error < 2e-6, "{:?}: lse {error:e}", case.size);
+            let error = rel_l2(&values("f32", &y), &exact_y);
+            assert!(error < 3e-4, "{:?}: y {error:e}", case.size);
+        }
+        let case = Case::random([1, 1, 1, 1, d]);
+        let exact: Vec<f64> = case.kv[d..]
+            .iter()
+            .map(|v| f64::from(to_tf32(*v)))
+            .collect();
+        let error = rel_l2(&values("f32", &case.run(dtype).0), &exact);
+        assert!(error < 1e-6, "one key, {d}: {error:e}");
     }
 }
 
