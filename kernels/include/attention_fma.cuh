@@ -60,9 +60,8 @@ template <u32 D, bool LONG> struct Core {
     }
 
     // o += p v, where p is what became of the scores: through shared memory of the warp, as every lane needs
-    // all weights of its queries.
+    // all weights of its queries. Between two calls stands a barrier of the block.
     __device__ void multiply_values(const unsigned char* s_v, unsigned char* s_p, u32 keys) {
-        __syncwarp();  // s_p may still be read for the tile before
 #pragma unroll
         for (u32 r = 0; r < ROWS; ++r) {
 #pragma unroll

@@ -2,6 +2,7 @@
 //! checks on, in three orders, against f64.
 
 mod attention;
+mod attention_cost;
 mod head;
 mod layernorm;
 mod pos_embed;
