@@ -2,12 +2,12 @@
 //   q [B, N, C] T in | kv [B, M, 2 C] T in: keys in the first C columns, values in the last
 //   y [B, N, C] T out | lse [B, HEADS, N] f32 out, or null: ln of the sum of e^(score scale)
 //   C = HEADS D, head h in columns h D .. (h + 1) D | D of 16, 32, 64, 128
-//   grid B HEADS ceil(N / (16 warps)), queries fastest, block (32, warps), warps <= ATT_WARPS: a block has queries
-//   of one image and head, 16 for each warp
+//   grid B HEADS ceil(N / (Q warps)), queries fastest, block (32, warps), warps <= ATT_WARPS: a block has queries of
+//   one image and head, Q = 16 for each warp, or 32 in the long kernels of f16 and bf16 for D <= 64
 //   first: M <= ATT_KEYS, all keys on chip, softmax in one pass | long: any M, in tiles of ATT_KEYS keys with a
 //   running maximum; the next keys come while values are multiplied, the next values while keys are
-//   shared, dynamic: (16 warps + 2 ATT_KEYS) rows of D, in f32 and 4096 warps bytes besides
-//   needs scale > 0, 16-byte pointers, M >= 1; queries past N are not written, keys past M have weight 0
+//   shared, dynamic: (Q warps + 2 ATT_KEYS) rows of D, in f32 and 4096 warps bytes besides
+//   needs that grid, scale > 0, 16-byte pointers, M >= 1; queries past N are not written, keys past M have weight 0
 //   f16, bf16: m16n8k16; tf32: m16n8k8, operands rounded to nearest; f32: FMA alone
 //   scores, softmax (base 2) and sums in f32, weights rounded to T for the product with v, y once at the end;
 //   the order is fixed by M and D: bitwise repeatable, the same in any batch and grid
@@ -23,10 +23,11 @@
 #include "attention_tile.cuh"
 #include "cp_async.cuh"
 #include "index.cuh"
+#include "reduce.cuh"
 #include "softmax.cuh"
 
-// Blocks that a multiprocessor should hold at least.
-constexpr u32 RESIDENT = 2;
+// Blocks that a multiprocessor should hold at least: leaves 128 or 255 registers to a thread.
+template <u32 D, bool LONG> constexpr u32 RESIDENT = LONG || D > 64 ? 2 : 4;
 
 static_assert(KEYS % FILLED == 0, "a tile is whole operands of products");
 
@@ -35,7 +36,6 @@ struct Arguments {
     const T* kv;
     T* y;
     float* lse;
-    u32 B;
     u32 N;
     u32 M;
     u32 HEADS;
@@ -43,9 +43,7 @@ struct Arguments {
 };
 
 // Running softmax of this lane's rows: maximum times `unit`, and this lane's share of the sum, in base 2.
-template <u32 D> struct Softmax {
-    using Warp = Core<D>;
-
+template <typename Warp> struct Softmax {
     float top[Warp::ROWS];
     float sum[Warp::ROWS];
 
@@ -69,7 +67,7 @@ template <u32 D> struct Softmax {
             for (u32 i = 1; i < Warp::SCORES; ++i) {
                 most = fmaxf(most, warp.score(r, i));
             }
-            most = lanes_max<Warp::LANES>(most) * unit;
+            most = group_max<Warp::LANES>(most) * unit;
             if constexpr (LATER) {
                 most = fmaxf(most, top[r]);
                 const float factor = power_of_two(top[r] - most);
@@ -92,7 +90,7 @@ template <u32 D> struct Softmax {
     __device__ void finish(Warp& warp, float* lse, u32 there) {
 #pragma unroll
         for (u32 r = 0; r < Warp::ROWS; ++r) {
-            const float all = lanes_sum<Warp::LANES>(sum[r]);
+            const float all = group_sum<Warp::LANES>(sum[r]);
             warp.scale(r, 1.0f / all);
             if (lse != nullptr && threadIdx.x % Warp::LANES == 0 && Warp::query(r) < there) {
                 lse[Warp::query(r)] = (top[r] + log2f(all)) * LN_2;
@@ -106,23 +104,24 @@ __device__ inline u32 keys_from(u32 m0, u32 M) { return min(M - m0, KEYS); }
 
 template <u32 D, bool LONG> __device__ inline void attention(const Arguments& a) {
     using Rows = Tile<D>;
+    using Warp = Core<D, LONG>;
     extern __shared__ uint4 s_all[];
     const u32 lane = threadIdx.x;
     const u32 warp = threadIdx.y;
     const u32 warps = blockDim.y;
     const u32 C = a.HEADS * D;
-    const u32 tiles = (a.N - 1) / (QUERIES * warps) + 1;
-    const u32 n0 = (blockIdx.x % tiles * warps + warp) * QUERIES;
+    const u32 tiles = (a.N - 1) / (Warp::QUERIES * warps) + 1;
+    const u32 n0 = (blockIdx.x % tiles * warps + warp) * Warp::QUERIES;
     const u32 head = blockIdx.x / tiles % a.HEADS;
     const u32 b = blockIdx.x / tiles / a.HEADS;
-    const u32 there = n0 < a.N ? min(a.N - n0, QUERIES) : 0;
+    const u32 there = n0 < a.N ? min(a.N - n0, Warp::QUERIES) : 0;
     const u64 first = (static_cast<u64>(b) * a.N + n0) * C + head * D;
     const T* keys_b = a.kv + static_cast<u64>(b) * a.M * 2 * C + head * D;
 
     unsigned char* s_k = reinterpret_cast<unsigned char*>(s_all);
     unsigned char* s_v = s_k + KEYS * Rows::ROW_BYTES;
-    unsigned char* s_q = s_v + KEYS * Rows::ROW_BYTES + warp * QUERIES * Rows::ROW_BYTES;
-    unsigned char* s_p = s_v + KEYS * Rows::ROW_BYTES + warps * QUERIES * Rows::ROW_BYTES + warp * Core<D>::SCRATCH;
+    unsigned char* s_q = s_v + KEYS * Rows::ROW_BYTES + warp * Warp::QUERIES * Rows::ROW_BYTES;
+    unsigned char* s_p = s_v + KEYS * Rows::ROW_BYTES + warps * Warp::QUERIES * Rows::ROW_BYTES + warp * Warp::SCRATCH;
 
     // begins to copy keys (part 0) or values (part 1) of the tile at m0, if there is one
     const auto copy = [&](unsigned char* s, u32 part, u32 m0) {
@@ -135,15 +134,15 @@ template <u32 D, bool LONG> __device__ inline void attention(const Arguments& a)
         cp_async_commit();
     };
 
-    Rows::copy(shared_address(s_q), there > 0 ? a.q + first : a.q, C, there, QUERIES, lane, WARP);
+    Rows::copy(shared_address(s_q), there > 0 ? a.q + first : a.q, C, there, Warp::QUERIES, lane, WARP);
     copy(s_k, 0, 0);
     copy(s_v, 1, 0);
     cp_async_wait<1>();
     __syncthreads();  // s_q and s_k copied above by other threads, read below
 
     const float unit = a.scale * LOG2_E;
-    Core<D> core;
-    Softmax<D> softmax;
+    Warp core;
+    Softmax<Warp> softmax;
     core.take_queries(s_q);
     u32 keys = keys_from(0, a.M);
     core.multiply_keys(s_q, s_k, keys);
@@ -174,16 +173,16 @@ template <u32 D, bool LONG> __device__ inline void attention(const Arguments& a)
 // Both kernels for heads of D.
 #define PVT_ATTENTION(D)                                                                                     \
     PVT_ENTRY(attention_fwd_d##D)                                                                            \
-    __launch_bounds__(WARP * ATT_WARPS, RESIDENT)(const T* __restrict__ q, const T* __restrict__ kv,        \
-                                        T* __restrict__ y, float* __restrict__ lse, u32 B, u32 N, u32 M,    \
-                                        u32 HEADS, float scale) {                                           \
-        attention<D, false>(Arguments{q, kv, y, lse, B, N, M, HEADS, scale});                               \
+    __launch_bounds__(WARP * ATT_WARPS, (RESIDENT<D, false>))(                                               \
+        const T* __restrict__ q, const T* __restrict__ kv, T* __restrict__ y, float* __restrict__ lse, u32 B,\
+        u32 N, u32 M, u32 HEADS, float scale) {                                                              \
+        attention<D, false>(Arguments{q, kv, y, lse, N, M, HEADS, scale});                                   \
     }                                                                                                        \
     PVT_ENTRY(attention_long_fwd_d##D)                                                                       \
-    __launch_bounds__(WARP * ATT_WARPS, RESIDENT)(const T* __restrict__ q, const T* __restrict__ kv,        \
-                                        T* __restrict__ y, float* __restrict__ lse, u32 B, u32 N, u32 M,    \
-                                        u32 HEADS, float scale) {                                           \
-        attention<D, true>(Arguments{q, kv, y, lse, B, N, M, HEADS, scale});                                \
+    __launch_bounds__(WARP * ATT_WARPS, (RESIDENT<D, true>))(                                                \
+        const T* __restrict__ q, const T* __restrict__ kv, T* __restrict__ y, float* __restrict__ lse, u32 B,\
+        u32 N, u32 M, u32 HEADS, float scale) {                                                              \
+        attention<D, true>(Arguments{q, kv, y, lse, N, M, HEADS, scale});                                    \
     }
 
 PVT_ATTENTION(16)

@@ -3,9 +3,9 @@
 // layernorm_pos_fwd: y[b, k + n] = layernorm(x[b, n]) + table[k + n], y[b, 0] = class_token + table[0]
 //   x [B, N, C] T in | gamma, beta [C] f32 in | table [k + N, C] T in | class_token [C] T in, or null: then
 //   k = 0, else 1 | y [B, k + N, C] T out
-//   grid ceil(R / LN_ROWS) with R = B (k + N) for the second, block (32, LN_ROWS) | no shared memory
-//   a row of up to 8, 16 or else 32 vectors of 16 bytes is held by as many lanes: a warp takes 4, 2 or 1
-//   rows, and blocks for which none is left do nothing; longer rows are 2, 4 or 8 vectors in each lane
+//   grid ceil(R / (P LN_ROWS)) or more, with R = B (k + N) for the second, block (32, LN_ROWS) | no shared memory
+//   a warp takes P = 4, 2 or 1 rows: up to 8, 16 or else 32 lanes hold one, with a vector of 16 bytes each, in
+//   longer rows with 2, 4 or 8; blocks for which no row is left do nothing
 //   needs C % VEC == 0, x_stride % VEC == 0, 16-byte pointers; rows past R are left out
 //   x is requested once for C <= 1024 and three times beyond; gamma, beta once per row, table per image
 //   f32, biased variance in two passes over the row, one rounding to T at the end; the order

@@ -2,8 +2,8 @@
 //   x [B, H, W, 3] bytes in | y [B, 3, H, W] f32 out
 //   grid B ceil(H W / (PRE_THREADS QUAD)), block PRE_THREADS: QUAD pixels of one image per thread
 //   a block brings its bytes to shared memory as vectors of 16 and writes each plane as vectors of 16 bytes
-//   needs 16-byte pointers and nothing of H and W: what shares its vector with another image, plane or block
-//   moves by single elements
+//   needs 16-byte pointers and nothing of H and W: where a vector is shared with another plane or block, or x
+//   ends within it, single elements move
 //   the quotient is rounded as a division would be, then one subtraction and one product: where a program
 //   divides by std instead, last bits differ
 //   defines PRE_THREADS
@@ -33,7 +33,7 @@ __device__ inline float share_of_white(float x) {
 PVT_ENTRY(preprocess_fwd)
 __launch_bounds__(PRE_THREADS)(const u8* __restrict__ x, float* __restrict__ y, u32 B, u32 H, u32 W, float mean_r,
                                float mean_g, float mean_b, float scale_r, float scale_g, float scale_b) {
-    // bytes stand in it as in their vectors of global memory: the first up to BYTES - 1 are not used
+    // bytes stand in it as in their vectors of global memory, with neighbours before and behind that share them
     __shared__ uint4 s_vectors[BLOCK_BYTES / BYTES + 1];
     u8* s_x = reinterpret_cast<u8*>(s_vectors);
     const u32 tid = threadIdx.x;
@@ -46,12 +46,13 @@ __launch_bounds__(PRE_THREADS)(const u8* __restrict__ x, float* __restrict__ y, 
     const u64 begin = (static_cast<u64>(b) * all + p0) * CHANNELS;
     const u32 x_shift = static_cast<u32>(begin % BYTES);
     const u32 end = x_shift + pixels * CHANNELS;
+    const u64 all_bytes = static_cast<u64>(B) * all * CHANNELS;
     const u8* x_v = x + (begin - x_shift);
     for (u32 i = tid * BYTES; i < end; i += PRE_THREADS * BYTES) {
-        if (i >= x_shift && i + BYTES <= end) {
+        if (begin - x_shift + i + BYTES <= all_bytes) {
             s_vectors[i / BYTES] = *reinterpret_cast<const uint4*>(x_v + i);
         } else {
-            for (u32 j = max(i, x_shift); j < min(i + BYTES, end); ++j) {
+            for (u32 j = i; j < end; ++j) {
                 s_x[j] = x_v[j];
             }
         }

@@ -4,8 +4,9 @@
 
 #include "attention_tile.cuh"
 
-template <u32 D> struct Core {
+template <u32 D, bool LONG> struct Core {
     using Rows = Tile<D>;
+    static constexpr u32 QUERIES = HEIGHT;
     // Lanes that share a row, rows of a lane, scores of a lane and row.
     static constexpr u32 LANES = 8;
     static constexpr u32 ROWS = QUERIES * LANES / WARP;
@@ -59,9 +60,8 @@ template <u32 D> struct Core {
     }
 
     // o += p v, where p is what became of the scores: through shared memory of the warp, as every lane needs
-    // all weights of its queries.
+    // all weights of its queries. Between two calls stands a barrier of the block.
     __device__ void multiply_values(const unsigned char* s_v, unsigned char* s_p, u32 keys) {
-        __syncwarp();  // s_p may still be read for the tile before
 #pragma unroll
         for (u32 r = 0; r < ROWS; ++r) {
 #pragma unroll

@@ -8,58 +8,69 @@
 // Columns of a product.
 constexpr u32 WIDTH = 8;
 
-// Scores and result of 16 queries, as accumulators.
-template <u32 D> struct Accumulators {
+// Scores and result of the queries of a warp, as accumulators.
+template <u32 D, bool LONG> struct Accumulators {
+    // Times 16 queries. The second 16 of 16-bit types share every reading of keys and values, which would else
+    // take longer than the products; with wider heads, or f32 operands, registers would not do.
+    static constexpr u32 TILES = LONG && sizeof(T) < sizeof(float) && D <= 64 ? 2 : 1;
+    static constexpr u32 QUERIES = TILES * HEIGHT;
     // Lanes that share a row, rows of a lane, scores of a lane and row.
     static constexpr u32 LANES = 4;
-    static constexpr u32 ROWS = 2;
+    static constexpr u32 ROWS = 2 * TILES;
     static constexpr u32 SCORES = 2 * PARTS;
     // Bytes of shared memory besides the tiles, for a warp.
     static constexpr u32 SCRATCH = 0;
 
-    float s[PARTS][4];
-    float o[D / WIDTH][4] = {};
+    float s[TILES][PARTS][4];
+    float o[TILES][D / WIDTH][4] = {};
 
     // Row of the warp's queries, index of a score's key, and the score.
     static __device__ u32 query(u32 r) { return threadIdx.x / LANES + r * EIGHT; }
     static __device__ u32 key(u32 i) { return i / 2 * PART + threadIdx.x % LANES * 2 + i % 2; }
-    __device__ float& score(u32 r, u32 i) { return s[i / 2][r * 2 + i % 2]; }
+    __device__ float& score(u32 r, u32 i) { return s[r / 2][i / 2][r % 2 * 2 + i % 2]; }
 
     // Row r of the result times x.
     __device__ void scale(u32 r, float x) {
 #pragma unroll
         for (u32 i = 0; i < D / WIDTH; ++i) {
-            o[i][2 * r] *= x;
-            o[i][2 * r + 1] *= x;
+            o[r / 2][i][r % 2 * 2] *= x;
+            o[r / 2][i][r % 2 * 2 + 1] *= x;
         }
     }
 
     // Part n of the scores begins at zero.
     __device__ void start(u32 n) {
 #pragma unroll
-        for (u32 i = 0; i < 4; ++i) {
-            s[n][i] = 0.0f;
+        for (u32 t = 0; t < TILES; ++t) {
+#pragma unroll
+            for (u32 i = 0; i < 4; ++i) {
+                s[t][n][i] = 0.0f;
+            }
         }
     }
 };
 
 #if defined(PVT_DTYPE_F16) || defined(PVT_DTYPE_BF16)
 
-template <u32 D> struct Core : Accumulators<D> {
-    using Base = Accumulators<D>;
+template <u32 D, bool LONG> struct Core : Accumulators<D, LONG> {
+    using Base = Accumulators<D, LONG>;
     using Rows = Tile<D>;
     using Base::o;
     using Base::s;
     // Inner elements of one product.
     static constexpr u32 DEPTH = 16;
 
-    u32 q[D / DEPTH][4];
+    u32 q[Base::TILES][D / DEPTH][4];
 
     // Queries into registers, once they are in shared memory.
     __device__ void take_queries(const unsigned char* s_q) {
 #pragma unroll
-        for (u32 j = 0; j < D / DEPTH; ++j) {
-            ldmatrix(q[j], shared_address(s_q) + Rows::offset(threadIdx.x % QUERIES, 2 * j + threadIdx.x / QUERIES));
+        for (u32 t = 0; t < Base::TILES; ++t) {
+            const u32 r = t * HEIGHT + threadIdx.x % HEIGHT;
+#pragma unroll
+            for (u32 j = 0; j < D / DEPTH; ++j) {
+                ldmatrix(q[t][j], shared_address(s_q) + Rows::offset(r, 2 * j + threadIdx.x / HEIGHT));
+            }
         }
     }
 
@@ -75,8 +86,11 @@ template <u32 D> struct Core : Accumulators<D> {
                     ldmatrix(k, shared_address(s_k) + Rows::offset((n + matrix / 2) * PART + r, matrix % 2));
                     Base::start(n);
                     Base::start(n + 1);
-                    mma_16(s[n], q[0], k[0], k[1]);
-                    mma_16(s[n + 1], q[0], k[2], k[3]);
+#pragma unroll
+                    for (u32 t = 0; t < Base::TILES; ++t) {
+                        mma_16(s[t][n], q[t][0], k[0], k[1]);
+                        mma_16(s[t][n + 1], q[t][0], k[2], k[3]);
+                    }
                 }
             }
         } else {
@@ -88,8 +102,11 @@ template <u32 D> struct Core : Accumulators<D> {
                     for (u32 j = 0; j < D / DEPTH; j += 2) {
                         u32 k[4];  // both halves of step j, then of the next
                         ldmatrix(k, shared_address(s_k) + Rows::offset(n * PART + r, 2 * j + matrix));
-                        mma_16(s[n], q[j], k[0], k[1]);
-                        mma_16(s[n], q[j + 1], k[2], k[3]);
+#pragma unroll
+                        for (u32 t = 0; t < Base::TILES; ++t) {
+                            mma_16(s[t][n], q[t][j], k[0], k[1]);
+                            mma_16(s[t][n], q[t][j + 1], k[2], k[3]);
+                        }
                     }
                 }
             }
@@ -101,15 +118,24 @@ template <u32 D> struct Core : Accumulators<D> {
 #pragma unroll
         for (u32 n = 0; n < PARTS; n += 2) {
             if (n * PART < keys) {
-                const u32 p[4] = {pack(s[n][0], s[n][1]), pack(s[n][2], s[n][3]),
-                                  pack(s[n + 1][0], s[n + 1][1]), pack(s[n + 1][2], s[n + 1][3])};
+                u32 p[Base::TILES][4];
+#pragma unroll
+                for (u32 t = 0; t < Base::TILES; ++t) {
+                    p[t][0] = pack(s[t][n][0], s[t][n][1]);
+                    p[t][1] = pack(s[t][n][2], s[t][n][3]);
+                    p[t][2] = pack(s[t][n + 1][0], s[t][n + 1][1]);
+                    p[t][3] = pack(s[t][n + 1][2], s[t][n + 1][3]);
+                }
 #pragma unroll
                 for (u32 i = 0; i < D / WIDTH; i += 2) {
                     u32 v[4];  // both halves of the keys for columns i, then for the next
                     ldmatrix_transposed(
                         v, shared_address(s_v) + Rows::offset(n * PART + threadIdx.x % FILLED, i + threadIdx.x / FILLED));
-                    mma_16(o[i], p, v[0], v[1]);
-                    mma_16(o[i + 1], p, v[2], v[3]);
+#pragma unroll
+                    for (u32 t = 0; t < Base::TILES; ++t) {
+                        mma_16(o[t][i], p[t], v[0], v[1]);
+                        mma_16(o[t][i + 1], p[t], v[2], v[3]);
+                    }
                 }
             }
         }
@@ -123,7 +149,7 @@ template <u32 D> struct Core : Accumulators<D> {
 #pragma unroll
             for (u32 r = 0; r < Base::ROWS; ++r) {
                 unsigned char* at = s_q + Rows::offset(Base::query(r), i) + threadIdx.x % Base::LANES * sizeof(u32);
-                *reinterpret_cast<u32*>(at) = pack(o[i][2 * r], o[i][2 * r + 1]);
+                *reinterpret_cast<u32*>(at) = pack(o[r / 2][i][r % 2 * 2], o[r / 2][i][r % 2 * 2 + 1]);
             }
         }
         __syncwarp();  // s_q written above by four lanes a chunk, read below by one
@@ -138,8 +164,8 @@ template <u32 D> struct Core : Accumulators<D> {
 
 #elif defined(PVT_DTYPE_TF32)
 
-template <u32 D> struct Core : Accumulators<D> {
-    using Base = Accumulators<D>;
+template <u32 D, bool LONG> struct Core : Accumulators<D, LONG> {
+    using Base = Accumulators<D, LONG>;
     using Rows = Tile<D>;
     using Base::o;
     using Base::s;
@@ -152,7 +178,7 @@ template <u32 D> struct Core : Accumulators<D> {
     __device__ void take_queries(const unsigned char* s_q) {
 #pragma unroll
         for (u32 j = 0; j < D / DEPTH; ++j) {
-            ldmatrix(q[j], shared_address(s_q) + Rows::offset(threadIdx.x % QUERIES, 2 * j + threadIdx.x / QUERIES));
+            ldmatrix(q[j], shared_address(s_q) + Rows::offset(threadIdx.x % HEIGHT, 2 * j + threadIdx.x / HEIGHT));
             round(q[j]);
         }
     }
@@ -168,8 +194,8 @@ template <u32 D> struct Core : Accumulators<D> {
                     u32 k[4];  // both halves of step j, then of the next
                     ldmatrix(k, shared_address(s_k) + Rows::offset(n * PART + threadIdx.x % EIGHT, 2 * j + threadIdx.x / EIGHT));
                     round(k);
-                    mma_8(s[n], q[j], k[0], k[1]);
-                    mma_8(s[n], q[j + 1], k[2], k[3]);
+                    mma_8(s[0][n], q[j], k[0], k[1]);
+                    mma_8(s[0][n], q[j + 1], k[2], k[3]);
                 }
             }
         }
@@ -183,8 +209,8 @@ template <u32 D> struct Core : Accumulators<D> {
 #pragma unroll
         for (u32 n = 0; n < PARTS; ++n) {
             if (n * PART < keys) {
-                u32 p[4] = {__float_as_uint(s[n][0]), __float_as_uint(s[n][2]), __float_as_uint(s[n][1]),
-                            __float_as_uint(s[n][3])};
+                u32 p[4] = {__float_as_uint(s[0][n][0]), __float_as_uint(s[0][n][2]), __float_as_uint(s[0][n][1]),
+                            __float_as_uint(s[0][n][3])};
                 round(p);
                 const u32 r = n * PART + 2 * t;
 #pragma unroll
@@ -193,7 +219,7 @@ template <u32 D> struct Core : Accumulators<D> {
                     const u32 within = g % VEC * sizeof(T);
                     const u32 even = at(s_v + Rows::offset(r, chunk) + within);
                     const u32 odd = at(s_v + Rows::offset(r + 1, chunk) + within);
-                    mma_8(o[i], p, to_tf32(even), to_tf32(odd));
+                    mma_8(o[0][i], p, to_tf32(even), to_tf32(odd));
                 }
             }
         }
@@ -207,7 +233,7 @@ template <u32 D> struct Core : Accumulators<D> {
                 T* y_r = row(y, Base::query(r), stride) + threadIdx.x % Base::LANES * 2;
 #pragma unroll
                 for (u32 i = 0; i < D / WIDTH; ++i) {
-                    *reinterpret_cast<float2*>(y_r + i * WIDTH) = float2{o[i][2 * r], o[i][2 * r + 1]};
+                    *reinterpret_cast<float2*>(y_r + i * WIDTH) = float2{o[0][i][2 * r], o[0][i][2 * r + 1]};
                 }
             }
         }

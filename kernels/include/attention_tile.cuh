@@ -12,8 +12,8 @@ constexpr u32 PART = 8;
 constexpr u32 PARTS = KEYS / PART;
 // Keys and values are filled up with zero rows to a multiple of this, as k16 of mma.
 constexpr u32 FILLED = 16;
-// Queries of a warp.
-constexpr u32 QUERIES = 16;
+// Queries in a product, as m16 of mma.
+constexpr u32 HEIGHT = 16;
 // Rows of an 8 x 8 matrix, and chunks of 16 bytes in all banks of shared memory.
 constexpr u32 EIGHT = 8;
 // Bytes of a chunk.
@@ -25,6 +25,8 @@ constexpr u32 CHUNK = 16;
 template <u32 D> struct Tile {
     static constexpr u32 CHUNKS = D / VEC;
     static constexpr u32 ROW_BYTES = CHUNKS * CHUNK;
+
+    static_assert(WARP % CHUNKS == 0, "a thread copies the same chunk of several rows");
 
     // Offset in bytes of a chunk of row `r`.
     static __device__ u32 offset(u32 r, u32 chunk) {
@@ -40,14 +42,15 @@ template <u32 D> struct Tile {
     }
 
     // Begins to copy rows of `x`, `stride` elements apart, to `s`; rows from `there` on become zeros. Done by
-    // `threads` threads, of which this is the `thread`-th.
+    // `threads` threads, whole warps, of which this is the `thread`-th.
     static __device__ void copy(u32 s, const T* x, u32 stride, u32 there, u32 rows, u32 thread, u32 threads) {
-        for (u32 i = thread; i < rows * CHUNKS; i += threads) {
-            const u32 r = i / CHUNKS;
-            const u32 chunk = i % CHUNKS;
+        const u32 chunk = thread % CHUNKS;
+        const u32 step = threads / CHUNKS;
+        const T* from = row(x, thread / CHUNKS, stride) + chunk * VEC;
+        for (u32 r = thread / CHUNKS; r < rows; r += step) {
             const bool valid = r < there;
-            const T* from = valid ? row(x, r, stride) + chunk * VEC : x;
-            cp_async_or_zero(s + offset(r, chunk), from, valid);
+            cp_async_or_zero(s + offset(r, chunk), valid ? from : x, valid);
+            from = row(from, step, stride);
         }
     }
 };

@@ -23,15 +23,6 @@ __device__ inline void load_f32(const float* x, float (&y)[VEC]) {
     }
 }
 
-// Sum over groups of `LANES` lanes, in each of them: a butterfly, so all lanes add in the same tree.
-template <u32 LANES> __device__ inline float group_sum(float x) {
-#pragma unroll
-    for (u32 step = LANES / 2; step > 0; step /= 2) {
-        x += __shfl_xor_sync(FULL, x, step);
-    }
-    return x;
-}
-
 // A row [C] in the registers of a group: lane i of `LANES` has vectors i, i + LANES, ... V at most.
 template <u32 LANES, u32 V> struct HeldRow {
     float at[V][VEC];

@@ -1,8 +1,7 @@
-// What a softmax needs whose rows lie in neighbouring lanes: exponentials to base 2, sums, maxima.
+// What a softmax needs besides sums and maxima: exponentials to base 2.
 #pragma once
 
 #include "dtype.cuh"
-#include "index.cuh"
 
 // Of a score that takes no part. Its exponential is 0.
 #define PVT_NEGATIVE_INFINITY __uint_as_float(0xff800000u)
@@ -22,22 +21,4 @@ __device__ inline float power_of_two(float x) {
     asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
     return y;
 #endif
-}
-
-// Largest value of a group of `LANES` neighbouring lanes, in each of them.
-template <u32 LANES> __device__ inline float lanes_max(float x) {
-#pragma unroll
-    for (u32 step = LANES / 2; step > 0; step /= 2) {
-        x = fmaxf(x, __shfl_xor_sync(FULL, x, step));
-    }
-    return x;
-}
-
-// Their sum, by a butterfly: the same tree in every lane.
-template <u32 LANES> __device__ inline float lanes_sum(float x) {
-#pragma unroll
-    for (u32 step = LANES / 2; step > 0; step /= 2) {
-        x += __shfl_xor_sync(FULL, x, step);
-    }
-    return x;
 }

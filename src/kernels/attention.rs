@@ -3,8 +3,10 @@
 use super::tuning::{ATT_KEYS, ATT_WARPS};
 use crate::target::DType;
 
-/// Queries of a warp.
+/// Queries of a warp, and what long kernels of 16-bit types give it where heads are no wider than
+/// `WIDE`: readings of keys and values are then shared by twice as many.
 const QUERIES: u32 = 16;
+const WIDE: usize = 64;
 /// Blocks that should be there before one gets more queries: a large device has about as many
 /// multiprocessors.
 const BLOCKS: u32 = 132;
@@ -47,11 +49,18 @@ pub fn launch_shape(
     let keys = u32::try_from(keys).ok().filter(|keys| *keys > 0)?;
     let queries = u32::try_from(queries).ok().filter(|n| *n > 0)?;
     let images = u32::try_from(batch.checked_mul(heads)?).ok()?;
-    let blocks = |warps: u32| images.checked_mul(queries.div_ceil(QUERIES * warps));
-    let shared = |warps: u32| shared_bytes(dtype, head_dim, warps);
+    let long = keys > ATT_KEYS;
+    let half = matches!(dtype, DType::F16 | DType::Bf16);
+    let of_warp = if long && half && head_dim <= WIDE {
+        2 * QUERIES
+    } else {
+        QUERIES
+    };
+    let blocks = |warps: u32| images.checked_mul(queries.div_ceil(of_warp * warps));
+    let shared = |warps: u32| shared_bytes(dtype, head_dim, of_warp * warps);
 
     let mut warps = ATT_WARPS;
-    while shared(warps)? > MOST_SHARED || QUERIES * (warps / 2) >= queries {
+    while shared(warps)? > MOST_SHARED || of_warp * (warps / 2) >= queries {
         warps /= 2;
     }
     if warps == ATT_WARPS && blocks(warps)? < BLOCKS {
@@ -62,25 +71,25 @@ pub fn launch_shape(
         return None;
     }
     Some(AttentionShape {
-        entry: entries[usize::from(keys > ATT_KEYS)],
+        entry: entries[usize::from(long)],
         grid: [grid, 1, 1],
         block: [32, warps, 1],
         shared: shared(warps)?,
     })
 }
 
-/// Queries of all warps, keys and values, in strict f32 also the weights of each warp.
-fn shared_bytes(dtype: DType, head_dim: usize, warps: u32) -> Option<u32> {
+/// The queries of a block, keys and values, in strict f32 also the weights of each query.
+fn shared_bytes(dtype: DType, head_dim: usize, queries: u32) -> Option<u32> {
     let size = match dtype {
         DType::F32 | DType::Tf32 => 4,
         DType::F16 | DType::Bf16 => 2,
     };
     let weights = match dtype {
-        DType::F32 => 4 * QUERIES * ATT_KEYS * warps,
+        DType::F32 => 4 * ATT_KEYS * queries,
         _ => 0,
     };
     let row = u32::try_from(head_dim).ok()? * size;
-    Some((QUERIES * warps + 2 * ATT_KEYS) * row + weights)
+    Some((queries + 2 * ATT_KEYS) * row + weights)
 }
 
 #[cfg(test)]
@@ -111,6 +120,8 @@ mod tests {
         let entry = |keys| launch_shape(DType::Bf16, 1, 9, keys, 2, 32).unwrap().entry;
         assert_eq!(entry(64), "attention_fwd_d32");
         assert_eq!(entry(65), "attention_long_fwd_d32");
+        let shape = launch_shape(DType::Bf16, 1, 128, 65, 200, 32).unwrap();
+        assert_eq!((shape.grid[0], shape.block[1]), (200, 4));
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod table {
 pub mod attention;
 pub mod pack;
 pub mod tiles;
+pub mod layernorm;
 pub mod tuning;
 
 /// One file of `kernels/` for one type of tensors.

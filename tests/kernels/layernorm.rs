@@ -1,7 +1,9 @@
 //! `layernorm_fwd`, `layernorm_pos_fwd`
 
 use ptx_emu::{Launch, Report};
+use pvt_cuda::kernels::layernorm::rows_of_block;
 use pvt_cuda::kernels::tuning::LN_ROWS;
+use pvt_cuda::target::DType;
 use pvt_testkit::compare::rel_l2;
 use pvt_testkit::oracle;
 
@@ -9,9 +11,16 @@ use crate::run::{Value, random, rounded, rounding, run, size_of, values};
 
 const DTYPES: [&str; 3] = ["f32", "f16", "bf16"];
 
-fn launch(rows: usize) -> Launch {
+/// The smallest grid for rows of `channels`.
+fn launch(dtype: &str, rows: usize, channels: usize) -> Launch {
+    let kind = match dtype {
+        "f16" => DType::F16,
+        "bf16" => DType::Bf16,
+        _ => DType::F32,
+    };
+    let of_block = rows_of_block(kind, channels);
     Launch {
-        grid: [u32::try_from(rows).unwrap().div_ceil(LN_ROWS), 1, 1],
+        grid: [u32::try_from(rows).unwrap().div_ceil(of_block), 1, 1],
         block: [32, LN_ROWS, 1],
         shared: 0,
         cluster: None,
@@ -47,7 +56,11 @@ fn check(dtype: &'static str, (rows, channels, stride): (usize, usize, usize), e
         word(stride),
         Value::F32(eps),
     ];
-    let (bytes, report) = run(("layernorm", "fwd", dtype), &launch(rows), &arguments);
+    let (bytes, report) = run(
+        ("layernorm", "fwd", dtype),
+        &launch(dtype, rows, channels),
+        &arguments,
+    );
     assert_close(dtype, &bytes, &exact, &format!("{rows}x{channels}"));
     report
 }
@@ -77,7 +90,7 @@ fn check_pos(dtype: &'static str, [b, n, c]: [usize; 3], class: bool) -> Report 
         Value::F32(1e-5),
     ];
     let entry = ("layernorm", "pos_fwd", dtype);
-    let (bytes, report) = run(entry, &launch(b * rows), &arguments);
+    let (bytes, report) = run(entry, &launch(dtype, b * rows, c), &arguments);
     assert_close(
         dtype,
         &bytes,
@@ -156,6 +169,26 @@ fn moves_no_more_than_it_must() {
             assert_eq!(counters.global_stores.requests, vectors as u64);
         }
     }
+}
+
+#[test]
+fn blocks_without_rows_do_nothing() {
+    let arguments = [
+        Value::In(rounded("f16", &random(1, 9 * 64, 4.0, 0.5)).0),
+        Value::In(rounded("f32", &random(2, 64, 1.0, 1.0)).0),
+        Value::In(rounded("f32", &random(3, 64, 1.0, 0.0)).0),
+        Value::Out(9 * 64 * 2),
+        word(9),
+        word(64),
+        word(64),
+        Value::F32(1e-6),
+    ];
+    let launch = launch("f16", 9, 64);
+    let grid = [7, 1, 1];
+    let entry = ("layernorm", "fwd", "f16");
+    let (expected, _) = run(entry, &launch, &arguments);
+    let (found, _) = run(entry, &Launch { grid, ..launch }, &arguments);
+    assert!(found == expected);
 }
 
 /// Narrow rows share a warp: one request takes 512 bytes of them.

@@ -3,6 +3,7 @@
 
 mod abi;
 mod attention;
+mod attention_cost;
 mod head;
 mod layernorm;
 mod linear;

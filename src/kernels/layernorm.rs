@@ -1,0 +1,39 @@
+//! How many rows a block of `layernorm` takes: a function of type and width.
+
+use super::tuning::LN_ROWS;
+use crate::target::DType;
+
+/// Lanes of a warp.
+const WARP: usize = 32;
+/// Fewest lanes that hold a row.
+const FEWEST: usize = 8;
+
+/// Rows of a block: a narrow row is held by 8 or 16 lanes, and a warp takes as many rows as it has such groups.
+/// A grid of ⌈R / this⌉ blocks is enough; more do nothing.
+pub fn rows_of_block(dtype: DType, channels: usize) -> u32 {
+    let vector = match dtype {
+        DType::F32 | DType::Tf32 => 4,
+        DType::F16 | DType::Bf16 => 8,
+    };
+    let lanes = channels.div_ceil(vector).next_power_of_two();
+    let groups = WARP / lanes.clamp(FEWEST, WARP);
+    LN_ROWS * u32::try_from(groups).unwrap_or(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn narrow_rows_share_a_warp() {
+        let groups = |dtype, channels| rows_of_block(dtype, channels) / LN_ROWS;
+        assert_eq!(groups(DType::F16, 64), 4);
+        assert_eq!(groups(DType::Bf16, 72), 2);
+        assert_eq!(groups(DType::Bf16, 128), 2);
+        assert_eq!(groups(DType::F16, 136), 1);
+        assert_eq!(groups(DType::F32, 32), 4);
+        assert_eq!(groups(DType::Tf32, 64), 2);
+        assert_eq!(groups(DType::F32, 512), 1);
+        assert_eq!(groups(DType::F32, 4096), 1);
+    }
+}
