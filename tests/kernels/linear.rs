@@ -477,7 +477,7 @@ fn gelu_of_every_number() {
         // in f16 what rounding leaves of large negative numbers
         let unit = 2.0_f64.powi(if dtype == DType::F16 { -11 } else { -8 });
         let form = |x: f64| match dtype {
-            DType::F16 => 3.5e-5 + x.abs() * 1e-7,
+            DType::F16 => 2.6e-5 + x.abs() * 1e-8,
             _ => 2.6e-5 + x.abs().min(9.0) * 2.0_f64.powi(-12),
         };
         for (x, y) in numbers.iter().zip(values(name(dtype), &outputs[0])) {
