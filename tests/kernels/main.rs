@@ -3,8 +3,10 @@
 
 mod layernorm;
 mod linear;
+mod linear_values;
 mod mlp;
 mod patch_conv;
 mod products;
 mod run;
 mod table;
+mod tiles;
