@@ -75,10 +75,15 @@ fn tile(dtype: DType, (rows, cols): (usize, usize), groups: usize, case: &Case) 
         _ => ["linear_fwd_32x64", "linear_gelu_fwd_32x64"],
     };
     let units = case.inner.div_ceil(unit_inner(dtype));
+    let slots = match (rows, size(dtype)) {
+        (32, 4) => 4,
+        (32, _) => 8,
+        _ => 3,
+    };
     let shared = if case.norm {
-        3 * cols + units * rows
+        slots * cols + units * rows
     } else {
-        3 * (cols + rows)
+        slots * (cols + rows)
     };
     let wide = dtype == DType::F32 && rows == 128;
     LinearTile {

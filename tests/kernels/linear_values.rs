@@ -13,9 +13,10 @@ use crate::run::{rounded, values};
 fn layer(dtype: DType, x: &[u8], inner: usize, norm: Option<&[u8]>, weight: Vec<u8>) -> Vec<u8> {
     let rows = x.len() / inner / size(dtype);
     let units = (inner * size(dtype)).div_ceil(128);
+    let slots = if size(dtype) == 4 { 4 } else { 8 };
     let (entry, shared) = match norm {
-        Some(_) => ("linear_fwd_32x64", 3 * 64 + 32 * units),
-        None => ("linear_gelu_fwd_32x64", 3 * (64 + 32)),
+        Some(_) => ("linear_fwd_32x64", slots * 64 + 32 * units),
+        None => ("linear_gelu_fwd_32x64", slots * (64 + 32)),
     };
     let of = |size: usize| Value::U32(u32::try_from(size).unwrap());
     let launch = Launch {
