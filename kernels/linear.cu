@@ -164,13 +164,13 @@ template <u32 BM, u32 BN, u32 WM, u32 WN, u32 STAGES, bool GELU> __device__ inli
     ring<STAGES>(own * units, begin, use);
 }
 
-#define LINEAR(name, GELU, BM, BN, WM, WN, S)                                                                          \
+#define LINEAR(name, GELU, BM, BN, WM, WN, S)                                                                       \
     PVT_ENTRY(name##_##BM##x##BN)                                                                                   \
-    __launch_bounds__(threads(BM, BN, WM, WN), MIN_BLOCKS)(                                                                     \
+    __launch_bounds__(threads(BM, BN, WM, WN), MIN_BLOCKS)(                                                         \
         const T* __restrict__ x, const float* __restrict__ gamma, const float* __restrict__ beta,                   \
         T* __restrict__ normed, const T* __restrict__ weight, const float* __restrict__ bias, const T* residual,    \
         T* y, T* __restrict__ y2, u32 ROWS, u32 INNER, u32 COLS, u32 SPLIT, u32 x_stride, float eps) {              \
-        linear<BM, BN, WM, WN, S, GELU>({x, gamma, beta, normed, weight, bias, residual, y, y2, ROWS, INNER, COLS,     \
+        linear<BM, BN, WM, WN, S, GELU>({x, gamma, beta, normed, weight, bias, residual, y, y2, ROWS, INNER, COLS,  \
                                       SPLIT, x_stride, eps});                                                       \
     }
 

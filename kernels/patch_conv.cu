@@ -173,7 +173,7 @@ __device__ inline void patch_conv(const In* __restrict__ x, const T* __restrict_
     write<BM, BN, THREADS>(staged, finish, patches, row0, blockIdx.y * BN);
 }
 
-#define PATCH_CONV(name, PIXELS, In, BM, BN, WM, WN, S)                                                                     \
+#define PATCH_CONV(name, PIXELS, In, BM, BN, WM, WN, S)                                                             \
     PVT_ENTRY(name##_##BM##x##BN)                                                                                   \
     __launch_bounds__(threads(BM, BN, WM, WN), MIN_BLOCKS)(                                                         \
         const In* __restrict__ x, const T* __restrict__ weight, const float* __restrict__ bias,                     \
