@@ -7,7 +7,7 @@
 //   grid (ceil(ROWS / BM), column groups), block THREADS: a block has BM rows and every gridDim.y-th tile of BN columns,
 //   a warp WM x WN of the BM x BN | entries are named by BM x BN
 //   shared, with units = ceil(INNER / UNIT), 128 bytes of the inner dimension each:
-//   without LayerNorm 3 * 128 (BM + BN), with it 3 * 128 BN + 128 BM units
+//   without LayerNorm 128 S (BM + BN), with it 128 S BN + 128 BM units; S = 3 slots, of 32x64 8, in f32 and tf32 4
 //   needs INNER % 16 == 0, COLS % 8 == 0, SPLIT % 16 == 0, x_stride % 8 == 0, 16-byte pointers; rows past ROWS,
 //   columns past COLS and the rest of the last unit are zeros and are not written
 //   x is read once per column group with LayerNorm, once per tile of columns without; the weights once per
@@ -43,7 +43,8 @@ template <u32 BM, u32 THREADS> __device__ inline void copy_rows(u32 s, const Lin
     for (u32 i = 0; i < BM; i += AT_ONCE) {
         const u32 r = i + thread_index() / CHUNKS;
         const bool valid = row0 + r < p.ROWS && c < p.INNER;
-        const T* x = valid ? row(p.x, row0 + r, p.x_stride) + c : p.x;
+        // the last row and the first element stand in for those beyond: an address without a branch
+        const T* x = row(p.x, min(row0 + r, p.ROWS - 1), p.x_stride) + (c < p.INNER ? c : 0);
         cp_async_or_zero(shared_address(s_all + s + chunk_at(r, chunk)), x, valid);
     }
 }
@@ -87,7 +88,7 @@ __device__ inline void write(const Product<WM, WN>& product, float* s, const Lin
                 }
                 if (p.residual != nullptr) {
                     float before[VEC];
-                    load(row(p.residual, at, p.COLS) + col, before);
+                    load_own(row(p.residual, at, p.COLS) + col, before);
 #pragma unroll
                     for (u32 k = 0; k < VEC; ++k) {
                         v[k] += before[k];
@@ -99,7 +100,7 @@ __device__ inline void write(const Product<WM, WN>& product, float* s, const Lin
     }
 }
 
-template <u32 BM, u32 BN, u32 WM, u32 WN, bool GELU> __device__ inline void linear(const Linear& p) {
+template <u32 BM, u32 BN, u32 WM, u32 WN, u32 STAGES, bool GELU> __device__ inline void linear(const Linear& p) {
     constexpr u32 WARPS = BM / WM * (BN / WN);
     constexpr u32 THREADS = WARPS * WARP;
     constexpr u32 STAGED_BYTES = Product<WM, WN>::STAGED * WN * sizeof(float);
@@ -163,25 +164,28 @@ template <u32 BM, u32 BN, u32 WM, u32 WN, bool GELU> __device__ inline void line
     ring<STAGES>(own * units, begin, use);
 }
 
-#define LINEAR(name, GELU, BM, BN, WM, WN)                                                                          \
+#define LINEAR(name, GELU, BM, BN, WM, WN, S)                                                                       \
     PVT_ENTRY(name##_##BM##x##BN)                                                                                   \
-    __launch_bounds__(threads(BM, BN, WM, WN), MIN_BLOCKS)(                                                                     \
+    __launch_bounds__(threads(BM, BN, WM, WN), MIN_BLOCKS)(                                                         \
         const T* __restrict__ x, const float* __restrict__ gamma, const float* __restrict__ beta,                   \
         T* __restrict__ normed, const T* __restrict__ weight, const float* __restrict__ bias, const T* residual,    \
         T* y, T* __restrict__ y2, u32 ROWS, u32 INNER, u32 COLS, u32 SPLIT, u32 x_stride, float eps) {              \
-        linear<BM, BN, WM, WN, GELU>({x, gamma, beta, normed, weight, bias, residual, y, y2, ROWS, INNER, COLS,     \
+        linear<BM, BN, WM, WN, S, GELU>({x, gamma, beta, normed, weight, bias, residual, y, y2, ROWS, INNER, COLS,  \
                                       SPLIT, x_stride, eps});                                                       \
     }
 
-#define LINEAR_BOTH(BM, BN, WM, WN)                                                                                 \
-    LINEAR(linear_fwd, false, BM, BN, WM, WN)                                                                       \
-    LINEAR(linear_gelu_fwd, true, BM, BN, WM, WN)
+#define LINEAR_BOTH(BM, BN, WM, WN, S)                                                                              \
+    LINEAR(linear_fwd, false, BM, BN, WM, WN, S)                                                                    \
+    LINEAR(linear_gelu_fwd, true, BM, BN, WM, WN, S)
+
+// A deep ring beside a panel of rows of 4-byte elements would leave no room for 512 channels.
+constexpr u32 FEW_ROWS_STAGES = sizeof(T) == 4 ? DEEP_STAGES / 2 : DEEP_STAGES;
 
 #if defined(PVT_DTYPE_F32)
-LINEAR_BOTH(128, 128, 32, 64)
+LINEAR_BOTH(128, 128, 32, 64, STAGES)
 #else
-LINEAR_BOTH(128, 128, 64, 64)
+LINEAR_BOTH(128, 128, 64, 64, STAGES)
 #endif
-LINEAR_BOTH(64, 128, 32, 64)
-LINEAR_BOTH(64, 64, 32, 32)
-LINEAR_BOTH(32, 64, 16, 32)
+LINEAR_BOTH(64, 128, 32, 64, STAGES)
+LINEAR_BOTH(64, 64, 32, 32, STAGES)
+LINEAR_BOTH(32, 64, 16, 32, FEW_ROWS_STAGES)

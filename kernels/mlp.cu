@@ -77,10 +77,9 @@ __device__ inline void copy_weights(u32 s, const Mlp& p, u32 h) {
     }
 }
 
-// Element (r, c) of the panel.
-__device__ inline float panel_at(u32 r, u32 c) {
-    const u32 at = PANEL + c / UNIT * PANEL_UNIT + chunk_at(r, c % UNIT / VEC) + c % VEC * sizeof(T);
-    return to_f32(*reinterpret_cast<const T*>(s_all + at));
+// Offset of element (r, c) of the panel.
+__device__ inline u32 panel_at(u32 r, u32 c) {
+    return PANEL + c / UNIT * PANEL_UNIT + chunk_at(r, c % UNIT / VEC) + c % VEC * sizeof(T);
 }
 
 __device__ inline float bias_at(const float* b, u32 i, u32 count) { return i < count ? b[i] : 0.0f; }
@@ -106,7 +105,8 @@ __device__ inline void start(Out& out, const Mlp& p, u32 row0) {
         const float b = bias_at(p.b2, Out::col_of(j), p.C);
 #pragma unroll
         for (u32 i = 0; i < Out::M; ++i) {
-            out.d[i][j] = panel_at(row0 + Out::row_of(i), Out::col_of(j)) + b;
+            const u32 at = panel_at(row0 + Out::row_of(i), Out::col_of(j));
+            out.d[i][j] = *reinterpret_cast<const float*>(s_all + at) + b;
         }
     }
 }
@@ -161,11 +161,31 @@ struct Rows {
     }
 };
 
+// Columns c and c + 1, c even, of row `r` of the panel.
+struct alignas(2 * sizeof(T)) Pair {
+    T at[2];
+};
+
+__device__ inline void load_pair(u32 r, u32 c, float (&v)[2]) {
+    const u8* at = s_all + panel_at(r, c);
+    if constexpr (WIDE) {
+        // odd rows read the second column first, else rows 2n and 2n + 1 would meet in the banks
+        const T* x = reinterpret_cast<const T*>(at);
+        const u32 flip = r % 2;
+        const float first = to_f32(x[flip]);
+        const float second = to_f32(x[1 - flip]);
+        v[0] = flip == 0 ? first : second;
+        v[1] = flip == 0 ? second : first;
+    } else {
+        const Pair pair = *reinterpret_cast<const Pair*>(at);
+        v[0] = to_f32(pair.at[0]);
+        v[1] = to_f32(pair.at[1]);
+    }
+}
+
 // Starts the sums with x + b2.
 __device__ inline void start(Out& out, const Mlp& p, u32 row0) {
     const u32 r = row0 + lane_index() / 4;
-    // of 4-byte elements odd rows read the second column first, else rows 2n and 2n + 1 would meet in the banks
-    const u32 flip = WIDE ? lane_index() / 4 % 2 : 0;
 #pragma unroll
     for (u32 j = 0; j < Out::N; ++j) {
         const u32 c = lane_index() % 4 * 2 + j * Out::MMA_N;
@@ -174,11 +194,10 @@ __device__ inline void start(Out& out, const Mlp& p, u32 row0) {
         for (u32 i = 0; i < Out::M; ++i) {
 #pragma unroll
             for (u32 half = 0; half < 2; ++half) {
-                const u32 at = r + i * Out::MMA_M + half * Out::MMA_N;
-                const float first = panel_at(at, c + flip);
-                const float second = panel_at(at, c + 1 - flip);
-                out.d[i][j][2 * half] = (flip == 0 ? first : second) + b[0];
-                out.d[i][j][2 * half + 1] = (flip == 0 ? second : first) + b[1];
+                float x[2];
+                load_pair(r + i * Out::MMA_M + half * Out::MMA_N, c, x);
+                out.d[i][j][2 * half] = x[0] + b[0];
+                out.d[i][j][2 * half + 1] = x[1] + b[1];
             }
         }
     }

@@ -8,8 +8,8 @@
 //   gamma, beta [O] f32 in or null | table [k + N, O] T in or null | class_token [O] T in or null | y [B, k + N, O] T out
 //   grid (ceil(B N / BM), ceil(O / BN)), block THREADS: a block has BM patches and BN columns, a warp WM x WN of them
 //   entries are named by BM x BN
-//   shared 3 * 128 (BM + BN) and 8 BM: a ring of rows and columns, which the f32 results use at the end, and
-//   where the patches begin
+//   shared 128 S (BM + BN) and 8 BM: a ring of S = 3 slots, of 32x64 8, of rows and columns, which the f32 results use
+//   at the end, and where the patches begin
 //   needs O % 8 == 0, 16-byte pointers, C % 8 == 0 over tokens (f32, tf32: % 4), O <= BN where gamma is not null;
 //   pixels: any C, P, W; moved four at a time where P % 4 == 0 and W % 4 == 0
 //   patches past B N, columns past O and the rest of the last unit are zeros and are not written
@@ -116,7 +116,7 @@ __device__ inline void write(const float* s, const Finish& p, const Patches& pat
     }
 }
 
-template <bool PIXELS, u32 BM, u32 BN, u32 WM, u32 WN, class In>
+template <bool PIXELS, u32 BM, u32 BN, u32 WM, u32 WN, u32 STAGES, class In>
 __device__ inline void patch_conv(const In* __restrict__ x, const T* __restrict__ weight, const Patches& patches,
                                   const Finish& finish) {
     constexpr u32 THREADS = threads(BM, BN, WM, WN);
@@ -173,25 +173,26 @@ __device__ inline void patch_conv(const In* __restrict__ x, const T* __restrict_
     write<BM, BN, THREADS>(staged, finish, patches, row0, blockIdx.y * BN);
 }
 
-#define PATCH_CONV(name, PIXELS, In, BM, BN, WM, WN)                                                                     \
+#define PATCH_CONV(name, PIXELS, In, BM, BN, WM, WN, S)                                                             \
     PVT_ENTRY(name##_##BM##x##BN)                                                                                   \
     __launch_bounds__(threads(BM, BN, WM, WN), MIN_BLOCKS)(                                                         \
         const In* __restrict__ x, const T* __restrict__ weight, const float* __restrict__ bias,                     \
         const float* __restrict__ gamma, const float* __restrict__ beta, const T* __restrict__ table,               \
         const T* __restrict__ class_token, T* __restrict__ y, u32 B, u32 H, u32 W, u32 C, u32 P, u32 O,             \
         float eps) {                                                                                                \
-        patch_conv<PIXELS, BM, BN, WM, WN>(x, weight, {B, H, W, C, P}, {bias, gamma, beta, table, class_token, y, O, eps}); \
+        patch_conv<PIXELS, BM, BN, WM, WN, S>(x, weight, {B, H, W, C, P},                                           \
+                                              {bias, gamma, beta, table, class_token, y, O, eps});                  \
     }
 
-#define PATCH_CONV_BOTH(BM, BN, WM, WN)                                                                             \
-    PATCH_CONV(patch_conv_fwd, false, T, BM, BN, WM, WN)                                                                \
-    PATCH_CONV(patch_conv_pixels_fwd, true, float, BM, BN, WM, WN)
+#define PATCH_CONV_BOTH(BM, BN, WM, WN, S)                                                                          \
+    PATCH_CONV(patch_conv_fwd, false, T, BM, BN, WM, WN, S)                                                         \
+    PATCH_CONV(patch_conv_pixels_fwd, true, float, BM, BN, WM, WN, S)
 
 #if defined(PVT_DTYPE_F32)
-PATCH_CONV_BOTH(128, 128, 32, 64)
+PATCH_CONV_BOTH(128, 128, 32, 64, STAGES)
 #else
-PATCH_CONV_BOTH(128, 128, 64, 64)
+PATCH_CONV_BOTH(128, 128, 64, 64, STAGES)
 #endif
-PATCH_CONV_BOTH(32, 128, 32, 32)
-PATCH_CONV_BOTH(128, 64, 32, 64)
-PATCH_CONV_BOTH(32, 64, 16, 32)
+PATCH_CONV_BOTH(32, 128, 32, 32, STAGES)
+PATCH_CONV_BOTH(128, 64, 32, 64, STAGES)
+PATCH_CONV_BOTH(32, 64, 16, 32, DEEP_STAGES)

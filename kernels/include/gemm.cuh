@@ -5,8 +5,10 @@
 #include "mma.cuh"
 #include "tile.cuh"
 
-// Slots of the ring of copies.
+// Slots of the ring of copies. The small tiles, for few rows, wait for memory rather than for arithmetic: theirs is as
+// deep as shared memory allows (src/kernels/tiles.rs).
 constexpr u32 STAGES = 3;
+constexpr u32 DEEP_STAGES = 8;
 // Blocks of a multiprocessor that registers must allow: of the large tiles shared memory allows no more everywhere.
 constexpr u32 MIN_BLOCKS = 1;
 

@@ -67,13 +67,12 @@ __device__ inline void copy_weight(u32 s, const T* weight, u32 unit, u32 units, 
 // arrived. Both are called once for each step, in order, by all threads.
 template <u32 STAGES, class Begin, class Use> __device__ inline void ring(u32 steps, Begin begin, Use use) {
     u32 fill = 0;
-#pragma unroll
-    for (u32 step = 0; step < STAGES - 1; ++step) {
-        if (step < steps) {
+#pragma unroll 1
+    for (; fill < STAGES - 1; ++fill) {
+        if (fill < steps) {
             begin(fill);
         }
         cp_async_commit();
-        ++fill;
     }
     u32 slot = 0;
     for (u32 step = 0; step < steps; ++step) {
@@ -100,5 +99,22 @@ __device__ inline void load_f32(const float* x, float (&y)[VEC]) {
         for (u32 j = 0; j < 4; ++j) {
             y[i + j] = four.at[j];
         }
+    }
+}
+
+// VEC elements of a tensor that the kernel writes too, these by this thread alone: not through the cache for data that
+// nobody writes, which `load` may take. PTX ISA "ld".
+__device__ inline void load_own(const T* x, float (&y)[VEC]) {
+    struct alignas(CHUNK_BYTES) Words {
+        u32 at[CHUNK_BYTES / sizeof(u32)];
+    } words;
+    asm volatile("ld.global.v4.u32 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(words.at[0]), "=r"(words.at[1]), "=r"(words.at[2]), "=r"(words.at[3])
+                 : "l"(x)
+                 : "memory");
+    const Vec& v = reinterpret_cast<const Vec&>(words);
+#pragma unroll
+    for (u32 i = 0; i < VEC; ++i) {
+        y[i] = to_f32(v.at[i]);
     }
 }

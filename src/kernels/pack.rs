@@ -65,7 +65,7 @@ pub fn pack(
         let first = col / UNIT_COLS * units * UNIT_BYTES + col % UNIT_COLS * ROW_BYTES;
         for (k, &from) in from.iter().enumerate() {
             let byte = k * size;
-            let chunk = byte % ROW_BYTES / CHUNK_BYTES ^ col % CHUNKS;
+            let chunk = (byte % ROW_BYTES / CHUNK_BYTES) ^ (col % CHUNKS);
             let at =
                 first + byte / ROW_BYTES * UNIT_BYTES + chunk * CHUNK_BYTES + byte % CHUNK_BYTES;
             let value = row[from];

@@ -8,8 +8,10 @@ use crate::dtype::DType;
 const PROCESSORS: u64 = 132;
 /// Dynamic shared memory that a block may have on every device from compute capability 8.0 on.
 pub const MOST_SHARED: usize = 99 * 1024;
-/// Slots of the ring of copies in `linear` and `patch_conv`.
+/// Slots of the ring of copies in `linear`, `patch_conv` and `mlp`.
 const STAGES: usize = 3;
+/// Slots where rows are few and memory is what a block waits for.
+const DEEP_STAGES: usize = 8;
 /// Inner dimension, in bytes, whose products take as long as a block's start.
 const START_BYTES: usize = 2 * ROW_BYTES;
 
@@ -40,6 +42,8 @@ struct Size {
     cols: usize,
     /// Threads in f32, and in the other types.
     threads: [u32; 2],
+    /// Slots of the ring with elements of four bytes, and of two.
+    stages: [usize; 2],
     /// Per cent of the best rate that its products reach.
     rate: u64,
 }
@@ -51,6 +55,7 @@ const LINEAR: [Size; 4] = [
         rows: 128,
         cols: 128,
         threads: [256, 128],
+        stages: [STAGES; 2],
         rate: 100,
     },
     Size {
@@ -59,6 +64,7 @@ const LINEAR: [Size; 4] = [
         rows: 64,
         cols: 128,
         threads: [128, 128],
+        stages: [STAGES; 2],
         rate: 85,
     },
     Size {
@@ -67,6 +73,7 @@ const LINEAR: [Size; 4] = [
         rows: 64,
         cols: 64,
         threads: [128, 128],
+        stages: [STAGES; 2],
         rate: 70,
     },
     Size {
@@ -75,6 +82,7 @@ const LINEAR: [Size; 4] = [
         rows: 32,
         cols: 64,
         threads: [128, 128],
+        stages: [DEEP_STAGES / 2, DEEP_STAGES],
         rate: 50,
     },
 ];
@@ -91,10 +99,11 @@ const fn norm_products(dtype: DType) -> u64 {
 /// Bytes of shared memory of `linear`: a ring of weights and rows, or of weights with a panel of normalised rows.
 fn linear_shared(dtype: DType, size: &Size, inner: usize, norm: bool) -> usize {
     let units = inner.div_ceil(unit_inner(dtype));
+    let stages = size.stages[usize::from(element_bytes(dtype) == 2)];
     if norm {
-        STAGES * size.cols * ROW_BYTES + units * size.rows * ROW_BYTES
+        stages * size.cols * ROW_BYTES + units * size.rows * ROW_BYTES
     } else {
-        STAGES * (size.cols + size.rows) * ROW_BYTES
+        stages * (size.cols + size.rows) * ROW_BYTES
     }
 }
 
@@ -167,8 +176,17 @@ pub struct ConvTile {
     pub shared: u32,
 }
 
-/// Entries, rows, columns, threads in f32 and in the other types, and rate in per cent, of `patch_conv`.
-type ConvSize = (&'static str, &'static str, usize, usize, [u32; 2], u64);
+/// Entries, rows, columns, threads in f32 and in the other types, slots of the ring, and rate in per cent, of
+/// `patch_conv`.
+type ConvSize = (
+    &'static str,
+    &'static str,
+    usize,
+    usize,
+    [u32; 2],
+    usize,
+    u64,
+);
 
 const CONV: [ConvSize; 4] = [
     (
@@ -177,6 +195,7 @@ const CONV: [ConvSize; 4] = [
         128,
         128,
         [256, 128],
+        STAGES,
         100,
     ),
     (
@@ -185,6 +204,7 @@ const CONV: [ConvSize; 4] = [
         128,
         64,
         [128, 128],
+        STAGES,
         85,
     ),
     (
@@ -193,6 +213,7 @@ const CONV: [ConvSize; 4] = [
         32,
         128,
         [128, 128],
+        STAGES,
         65,
     ),
     (
@@ -201,6 +222,7 @@ const CONV: [ConvSize; 4] = [
         32,
         64,
         [128, 128],
+        DEEP_STAGES,
         50,
     ),
 ];
@@ -216,7 +238,7 @@ pub fn conv_has_norm(_: DType, out_chans: usize) -> bool {
 /// The kernel for `rows` patches, with LayerNorm over the output channels if `norm`, which [`conv_has_norm`] must
 /// allow. The least rounds of blocks over the multiprocessors times the time of a block, then the larger tile.
 pub fn conv_tile(dtype: DType, rows: usize, out_chans: usize, norm: bool) -> ConvTile {
-    let time = |&(_, _, tile_rows, cols, _, rate): &ConvSize| {
+    let time = |&(_, _, tile_rows, cols, _, _, rate): &ConvSize| {
         let blocks = (rows.div_ceil(tile_rows) * out_chans.div_ceil(cols)) as u64;
         let missing = norm && cols < out_chans;
         let block = (tile_rows * cols) as u64 * 100 / rate;
@@ -228,14 +250,14 @@ pub fn conv_tile(dtype: DType, rows: usize, out_chans: usize, norm: bool) -> Con
             best = size;
         }
     }
-    let &(entry, pixels_entry, rows, cols, threads, _) = best;
+    let &(entry, pixels_entry, rows, cols, threads, stages, _) = best;
     ConvTile {
         entry,
         pixels_entry,
         rows: to_u32(rows),
         cols: to_u32(cols),
         threads: threads[usize::from(dtype != DType::F32)],
-        shared: to_u32(STAGES * (rows + cols) * ROW_BYTES + rows * size_of::<u64>()),
+        shared: to_u32(stages * (rows + cols) * ROW_BYTES + rows * size_of::<u64>()),
     }
 }
 

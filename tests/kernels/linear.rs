@@ -1,14 +1,14 @@
-//! `linear_fwd`, `linear_gelu_fwd`, the rule that chooses among their tiles, and packed weights.
+//! `linear_fwd`, `linear_gelu_fwd`: sizes and options.
 
 use ptx_emu::{Launch, Report};
-use pvt_cuda::kernels::pack::{pack, packed_bytes, unit_inner};
+use pvt_cuda::kernels::pack::{packed_bytes, unit_inner};
 use pvt_cuda::kernels::tiles::{LinearTile, MOST_SHARED, linear_tile};
 use pvt_cuda::target::DType;
 use pvt_testkit::compare::rel_l2;
 use pvt_testkit::oracle;
 
 use crate::products::{DTYPES, Random, Value, name, run, size, tolerance};
-use crate::run::{rounded, values};
+use crate::run::values;
 
 /// What is added at the end.
 #[derive(Clone, Copy, PartialEq)]
@@ -19,6 +19,10 @@ enum Residual {
 }
 
 #[derive(Clone, Copy)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "options of the kernel, each on or off"
+)]
 struct Case {
     rows: usize,
     inner: usize,
@@ -71,10 +75,15 @@ fn tile(dtype: DType, (rows, cols): (usize, usize), groups: usize, case: &Case) 
         _ => ["linear_fwd_32x64", "linear_gelu_fwd_32x64"],
     };
     let units = case.inner.div_ceil(unit_inner(dtype));
+    let slots = match (rows, size(dtype)) {
+        (32, 4) => 4,
+        (32, _) => 8,
+        _ => 3,
+    };
     let shared = if case.norm {
-        3 * cols + units * rows
+        slots * cols + units * rows
     } else {
-        3 * (cols + rows)
+        slots * (cols + rows)
     };
     let wide = dtype == DType::F32 && rows == 128;
     LinearTile {
@@ -201,7 +210,7 @@ fn traffic(dtype: DType, tile: &LinearTile, case: &Case, report: &Report, place:
         shared.conflicts(),
         shared.wavefronts
     );
-    if case.cols % 16 != 0 {
+    if !case.cols.is_multiple_of(16) {
         return;
     }
     let bytes = size(dtype);
@@ -371,170 +380,4 @@ fn every_option_alone_and_together() {
         };
         check(dtype, &tile(dtype, (32, 64), 1, &case), &case);
     }
-}
-
-/// A row gives the same bits whatever rows stand with it.
-#[test]
-fn a_row_does_not_depend_on_its_batch() {
-    for dtype in DTYPES {
-        let mut random = Random::new(5);
-        let (x, _) = random.tensor(dtype, 150 * 64, 2.0, 0.0);
-        let (weight, _) = random.weight(dtype, (64, 64), |k| k);
-        let (ones, _) = random.tensor(DType::F32, 64, 0.5, 1.0);
-        let of = |rows: usize, x: &[u8]| {
-            let case = Case {
-                norm: true,
-                ..sized(rows, 64, 64)
-            };
-            let tile = tile(dtype, (64, 64), 1, &case);
-            let launch = Launch {
-                grid: [count(rows).div_ceil(64), 1, 1],
-                block: [tile.threads, 1, 1],
-                shared: tile.shared,
-                cluster: None,
-            };
-            let arguments = [
-                Value::In(x.to_vec()),
-                Value::In(ones.clone()),
-                Value::In(ones.clone()),
-                Value::Null,
-                Value::In(weight.clone()),
-                Value::Null,
-                Value::Null,
-                Value::Out(rows * 64 * size(dtype)),
-                Value::Null,
-                Value::U32(count(rows)),
-                Value::U32(64),
-                Value::U32(64),
-                Value::U32(64),
-                Value::U32(64),
-                Value::F32(EPS),
-            ];
-            run(("linear", tile.entry, dtype), &launch, &arguments)
-                .0
-                .remove(0)
-        };
-        let all = of(150, &x);
-        let row = 64 * size(dtype);
-        for (r, rows) in [(0, 1), (100, 50), (131, 7)] {
-            let part = r * row..(r + rows) * row;
-            assert!(
-                of(rows, &x[part.clone()]) == all[part],
-                "{} row {r}",
-                name(dtype)
-            );
-        }
-    }
-}
-
-/// GELU of every finite number of the 16-bit types, by way of a weight of ones on the diagonal.
-#[test]
-fn gelu_of_every_number() {
-    const COLS: usize = 32;
-    let ones: Vec<f32> = (0..COLS * COLS)
-        .map(|i| f32::from(u8::from(i / COLS == i % COLS)))
-        .collect();
-    for dtype in [DType::F16, DType::Bf16] {
-        let all = (0..=u16::MAX)
-            .flat_map(u16::to_le_bytes)
-            .collect::<Vec<_>>();
-        let all = values(name(dtype), &all);
-        // products of zeros and the largest numbers of bf16 stay finite, and so does GELU
-        let most = if dtype == DType::F16 { 65504.0 } else { 1e30 };
-        let mut numbers: Vec<f32> = all.into_iter().filter(|v| v.abs() <= most).collect();
-        numbers.resize(numbers.len().next_multiple_of(COLS), 0.0);
-        let rows = numbers.len() / COLS;
-        let case = Case {
-            gelu: true,
-            ..sized(rows, COLS, COLS)
-        };
-        let tile = tile(dtype, (32, 64), 1, &case);
-        let launch = Launch {
-            grid: [count(rows).div_ceil(32), 1, 1],
-            block: [tile.threads, 1, 1],
-            shared: tile.shared,
-            cluster: None,
-        };
-        let arguments = [
-            Value::In(rounded(name(dtype), &numbers).0),
-            Value::Null,
-            Value::Null,
-            Value::Null,
-            Value::In(pack(dtype, &ones, COLS, COLS, |k| k)),
-            Value::Null,
-            Value::Null,
-            Value::Out(numbers.len() * 2),
-            Value::Null,
-            Value::U32(count(rows)),
-            Value::U32(count(COLS)),
-            Value::U32(count(COLS)),
-            Value::U32(count(COLS)),
-            Value::U32(count(COLS)),
-            Value::F32(EPS),
-        ];
-        let (outputs, _) = run(("linear", tile.gelu_entry, dtype), &launch, &arguments);
-        // the form's distance from GELU; half a unit of the result; in bf16 what the device's tanh may be off by, and
-        // in f16 what rounding leaves of large negative numbers
-        let unit = 2.0_f64.powi(if dtype == DType::F16 { -11 } else { -8 });
-        let form = |x: f64| match dtype {
-            DType::F16 => 2.6e-5 + x.abs() * 1e-7,
-            _ => 2.6e-5 + x.abs().min(9.0) * 2.0_f64.powi(-12),
-        };
-        for (x, y) in numbers.iter().zip(values(name(dtype), &outputs[0])) {
-            let x = f64::from(*x);
-            let exact = oracle::gelu(x);
-            let bound = unit * exact.abs() + form(x);
-            assert!(
-                (f64::from(y) - exact).abs() <= bound,
-                "{dtype} {x}: {y} {exact}"
-            );
-        }
-    }
-}
-
-#[test]
-fn tiles_follow_the_shape() {
-    let of = |dtype, rows, inner, cols, norm| linear_tile(dtype, rows, inner, cols, norm).unwrap();
-    // many rows: LayerNorm once, the largest tile that holds the columns without waste
-    let many = of(DType::F16, 256 * 3136, 64, 64, true);
-    assert_eq!((many.cols, many.groups), (64, 1));
-    let many = of(DType::F16, 256 * 784, 128, 1024, true);
-    assert_eq!((many.rows, many.cols, many.groups), (128, 128, 1));
-    // few rows: most multiprocessors have work
-    let few = of(DType::F16, 50, 512, 2048, true);
-    assert!(few.groups * 50_u32.div_ceil(few.rows) >= 32, "{few:?}");
-    for dtype in DTYPES {
-        for inner in [16, 64, 128, 320, 512] {
-            for rows in [1, 49, 196, 3136, 100_000] {
-                for norm in [false, true] {
-                    let tile = linear_tile(dtype, rows, inner, 320, norm);
-                    let tile = tile.unwrap_or_else(|| panic!("{dtype} {rows} {inner} {norm}"));
-                    assert!(tile.shared as usize <= MOST_SHARED);
-                    assert!(tile.groups >= 1 && (tile.groups - 1) * tile.cols < 320);
-                }
-            }
-        }
-        assert!(linear_tile(dtype, 50, 2048, 512, true).is_none());
-        assert!(linear_tile(dtype, 50, 1 << 20, 512, false).is_some());
-    }
-}
-
-#[test]
-fn packed_weights_are_tiles() {
-    // 65 columns of 33: two column units, two inner units
-    let weight: Vec<f32> = (0..65 * 33).map(|i| i as f32).collect();
-    let packed = pack(DType::F32, &weight, 65, 33, |k| 32 - k);
-    assert_eq!(packed.len(), packed_bytes(DType::F32, 65, 33));
-    assert_eq!(packed.len(), 4 * 8192);
-    let at = |unit: usize, row: usize, chunk: usize, i: usize| {
-        let byte = unit * 8192 + row * 128 + (chunk ^ (row % 8)) * 16 + i * 4;
-        f32::from_le_bytes(packed[byte..byte + 4].try_into().unwrap())
-    };
-    assert_eq!(at(0, 0, 0, 0), 32.0);
-    assert_eq!(at(0, 5, 2, 3), (5 * 33 + 32 - 11) as f32);
-    assert_eq!(at(1, 63, 0, 0), (63 * 33) as f32);
-    assert_eq!(at(2, 0, 7, 3), (64 * 33 + 1) as f32);
-    assert_eq!(at(3, 0, 0, 0), (64 * 33) as f32);
-    assert_eq!(at(3, 0, 0, 1), 0.0);
-    assert_eq!(at(3, 1, 0, 0), 0.0);
 }

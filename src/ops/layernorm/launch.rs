@@ -2,6 +2,7 @@
 
 use super::LayerNorm;
 use crate::dtype::DType;
+use crate::kernels::layernorm::rows_of_block;
 use crate::kernels::tuning::LN_ROWS;
 use crate::launch::{Launch, LaunchError};
 
@@ -16,7 +17,7 @@ pub(super) fn forward(op: &LayerNorm, dtype: DType) -> Result<Vec<Launch>, Launc
         .input(op.x)
         .input(op.gamma)
         .input(op.beta);
-    let per_block = LN_ROWS as usize;
+    let per_block = rows_of_block(dtype, op.channels) as usize;
     let launch = match op.positions {
         None => launch
             .grid(op.rows.div_ceil(per_block), 1)
