@@ -6,9 +6,9 @@ mod table {
     include!(concat!(env!("OUT_DIR"), "/kernels.rs"));
 }
 pub mod attention;
+pub mod layernorm;
 pub mod pack;
 pub mod tiles;
-pub mod layernorm;
 pub mod tuning;
 
 /// One file of `kernels/` for one type of tensors.
