@@ -70,6 +70,11 @@ fn half(dtype: DType) {
             let Some(&theirs) = peer.get(&t.name) else {
                 continue;
             };
+            // one number, whose error is a sum that may cancel by luck, and did in PyTorch: held by its
+            // tolerance alone
+            if t.name == "loss" {
+                continue;
+            }
             let ratio = t.rel_l2 / theirs;
             assert!(
                 ratio <= 2.0,

@@ -5,7 +5,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// The best class of every picture, in the order of the report.
-fn classes(options: &[&str]) -> Vec<(String, u64)> {
+fn classes(options: &[&str]) -> Vec<(String, String)> {
     let output = Command::new(env!("CARGO_BIN_EXE_pvt"))
         .args(["classify", "assets/digits/test", "--json"])
         .args(options)
@@ -18,7 +18,7 @@ fn classes(options: &[&str]) -> Vec<(String, u64)> {
     files
         .map(|file| {
             let path = file["path"].as_str().unwrap().to_owned();
-            (path, file["top"][0]["class"].as_u64().unwrap())
+            (path, file["top"][0]["label"].as_str().unwrap().to_owned())
         })
         .collect()
 }

@@ -60,6 +60,21 @@ fn micro() -> Vec<PvtConfig> {
     .into()
 }
 
+/// Heads of 32 and of 128 channels.
+fn widths() -> [PvtConfig; 2] {
+    [2, 1].map(|heads| {
+        let mut config = Variant::Tiny.config();
+        for (stage, (channels, heads)) in [(64, 2), (128, 4), (256, 2 * heads), (512, 4 * heads)]
+            .into_iter()
+            .enumerate()
+        {
+            config.stages[stage].embed_dim = channels;
+            config.stages[stage].num_heads = heads;
+        }
+        config
+    })
+}
+
 /// Plans that between them use every kernel: models, sizes, batches, modes, traces.
 fn launches(mut look: impl FnMut(&Launch)) {
     let square = ImageSize::square;
@@ -68,10 +83,11 @@ fn launches(mut look: impl FnMut(&Launch)) {
         width: 132,
     };
     let published = Variant::ALL.map(|v| v.config());
-    let configs = published.into_iter().chain(micro());
+    let configs = published.into_iter().chain(micro()).chain(widths());
     for config in configs {
         for (image, batch) in [
             (square(224), 1),
+            (square(224), 32),
             (square(64), 3),
             (odd, 2),
             (square(448), 1),
