@@ -53,6 +53,10 @@ pub enum Error {
     /// A target that cannot be had.
     #[error(transparent)]
     Target(#[from] crate::target::TargetError),
+    /// Memory for a forward pass that cannot be used.
+    #[cfg(feature = "cuda")]
+    #[error(transparent)]
+    Binding(#[from] crate::embed::BindingError),
     /// A GPU that is not there, or did not do what it was asked for.
     #[cfg(feature = "cuda")]
     #[error(transparent)]

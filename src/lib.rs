@@ -43,6 +43,8 @@
 pub mod config;
 mod cpu;
 mod dtype;
+#[cfg(feature = "cuda")]
+pub mod embed;
 mod error;
 pub mod executor;
 #[cfg(feature = "hub")]

@@ -72,6 +72,20 @@ fn laid_out(dtype: DType, param: &Param, values: &[f32]) -> Vec<u8> {
     }
 }
 
+/// All parameters of a plan of kernels as they must lie on a device.
+pub(crate) fn param_image(plan: &Plan, read: Reader<'_>) -> Result<Vec<u8>> {
+    let dtype = plan.kernels.ok_or(ShapeError::ForeignPlan)?;
+    let mut block = vec![0; plan.params_bytes];
+    let mut values = Vec::new();
+    for param in &plan.params {
+        values.resize(param.len(), 0.0);
+        read(param, &mut values)?;
+        let bytes = laid_out(dtype, param, &values);
+        block[param.offset..param.offset + bytes.len()].copy_from_slice(&bytes);
+    }
+    Ok(block)
+}
+
 impl<D: Device> DeviceParams<D> {
     /// Reads every parameter of `plan` through `read`, which fills a slice of the parameter's
     /// length in checkpoint order, and copies it to the device.
@@ -84,14 +98,7 @@ impl<D: Device> DeviceParams<D> {
         read: &mut dyn FnMut(&Param, &mut [f32]) -> Result<()>,
     ) -> Result<Arc<Self>> {
         let dtype = plan.kernels.ok_or(ShapeError::ForeignPlan)?;
-        let mut block = vec![0; plan.params_bytes];
-        let mut values = Vec::new();
-        for param in &plan.params {
-            values.resize(param.len(), 0.0);
-            read(param, &mut values)?;
-            let bytes = laid_out(dtype, param, &values);
-            block[param.offset..param.offset + bytes.len()].copy_from_slice(&bytes);
-        }
+        let block = param_image(plan, read)?;
         let memory = device.alloc("parameters", block.len() as u64)?;
         device.write(&memory, 0, &block)?;
         Ok(Arc::new(Self {

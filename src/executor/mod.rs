@@ -7,6 +7,8 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use cpu::{Executor, Params};
+#[cfg(feature = "cuda")]
+pub(crate) use device::param_image;
 pub use device::{DeviceExecutor, DeviceParams};
 
 use crate::error::{Error, Result};
@@ -102,6 +104,8 @@ pub(crate) fn backend(target: Target) -> Box<dyn Backend> {
             target,
             params: None,
         }),
+        #[cfg(feature = "cuda")]
+        Target::Cuda(device, _) => Box::new(device::OnDevice::new(device)),
         #[cfg(feature = "emu")]
         Target::Emu(device, _) => Box::new(device::OnDevice::new(device)),
     }

@@ -57,7 +57,19 @@ impl fmt::Display for Plan {
                 step.cost.bytes,
                 reads.join(" "),
                 writes.join(" "),
-            )
+            )?;
+            step.launches.iter().try_for_each(|launch| {
+                let [x, y, _] = launch.grid;
+                writeln!(
+                    f,
+                    "{:>5}  {:width$}  {} grid {x}x{y} block {} shared {}",
+                    "",
+                    "",
+                    launch.kernel,
+                    launch.threads(),
+                    launch.shared
+                )
+            })
         };
         let head = ["step", "label", "op", "shapes", "FLOPs", "bytes", "buffers"];
         writeln!(

@@ -32,7 +32,7 @@ const TABLE: &[(&[&str], i32, &[&str])] = &[
     (
         &["classify", "x.png", "--target", "gpu"],
         2,
-        &["gpu", "auto, cpu, cuda or emu"],
+        &["gpu", "auto, cpu, cuda, cuda:N or emu"],
     ),
     (
         &["classify", "x.png", "--dtype", "f8"],
@@ -85,12 +85,12 @@ const TABLE: &[(&[&str], i32, &[&str])] = &[
         ],
     ),
     (
-        &["classify", "x.png", "--target", "cuda"],
+        &["classify", "x.png", "--target", "cuda:99"],
         3,
         &["cuda", "--target cpu"],
     ),
     (
-        &["verify", MICRO, "--target", "cuda"],
+        &["verify", MICRO, "--target", "cuda:99"],
         3,
         &["cuda", "--target cpu"],
     ),
@@ -158,9 +158,18 @@ const TABLE: &[(&[&str], i32, &[&str])] = &[
     ),
     (&["bench"], 2, &["--variant"]),
     (
-        &["inspect", "plan", "--variant", "tiny", "--target", "cuda"],
+        &[
+            "inspect",
+            "plan",
+            "--variant",
+            "tiny",
+            "--target",
+            "cpu",
+            "--dtype",
+            "bf16",
+        ],
         3,
-        &["cuda"],
+        &["bf16", "f32"],
     ),
     (&["inspect", "weights", "Cargo.toml"], 4, &["Cargo.toml"]),
     (

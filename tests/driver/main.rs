@@ -11,4 +11,5 @@ mod enqueue;
 mod faults;
 mod gpu;
 mod layernorm;
+mod model;
 mod stand_in;

@@ -79,10 +79,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     }
     let model = args.model.read()?;
     let (size, mode) = (model.size, model.mode_name());
-    let target = args
-        .target
-        .target
-        .open(args.target.dtype, args.target.threads)?;
+    let target = args.target.open()?;
     let (threads, target_name) = (target.threads(), target.name());
     let mut session = Session::random(model.config, model.mode, target);
     let executor = session.executor(args.batch, size)?;

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Args as ClapArgs, Subcommand};
+use pvt_cuda::DType;
 use pvt_cuda::config::{Mode, STAGES};
 use pvt_cuda::model::PlanSpec;
 use pvt_cuda::plan::{Plan, Step};
-use pvt_cuda::target::{DType, TargetKind};
+use pvt_cuda::target::{TargetError, TargetKind};
 use pvt_cuda::weights::{Manifest, TensorFile};
 use serde_json::{Value, json};
 
@@ -36,6 +37,12 @@ enum What {
     },
     /// Steps, buffers and memory of a forward pass
     Plan(PlanArgs),
+    /// GPU kernels of this build: registers, shared memory and spills as the assembler reports them
+    Kernels {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// What this machine has
     Device {
         /// Print JSON
@@ -79,6 +86,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
         What::Config(args) => config(args)?,
         What::Weights { file, json } => weights(file, *json)?,
         What::Plan(args) => plan(args)?,
+        What::Kernels { json } => kernels(*json)?,
         What::Device { json } => device(*json)?,
     }
     Ok(Outcome::Good)
@@ -236,7 +244,12 @@ fn plan(args: &PlanArgs) -> Result<()> {
         mode,
         ..
     } = args.model.read()?;
-    let target = args.target.open(args.dtype, 1)?;
+    let kernels = match args.target {
+        TargetKind::Cuda(_) | TargetKind::Emu => Some(args.dtype),
+        TargetKind::Auto | TargetKind::Cpu if args.dtype == DType::F32 => None,
+        TargetKind::Auto => Some(args.dtype),
+        TargetKind::Cpu => return Err(TargetError::Dtype { dtype: args.dtype }.into()),
+    };
     let plan = Plan::new(
         &config,
         PlanSpec {
@@ -244,7 +257,7 @@ fn plan(args: &PlanArgs) -> Result<()> {
             image,
             mode,
             trace: args.trace,
-            kernels: target.kernels(),
+            kernels,
         },
     )?;
     if !args.json {
@@ -260,16 +273,22 @@ fn plan(args: &PlanArgs) -> Result<()> {
             "bytes": s.cost().bytes,
             "reads": reads,
             "writes": writes,
+            "launches": s.launches().iter().map(|launch| json!({
+                "kernel": launch.kernel.to_string(),
+                "grid": launch.grid,
+                "block": launch.block,
+                "shared_bytes": launch.shared,
+            })).collect::<Vec<_>>(),
         })
     };
     output::json(&json!({
-        "target": target.name(),
+        "target": if kernels.is_some() { "gpu" } else { "cpu" },
         "dtype": args.dtype.to_string(),
         "batch": args.batch,
         "size": [image.height, image.width],
         "setup": plan.setup().iter().map(step).collect::<Vec<_>>(),
         "steps": plan.steps().iter().map(step).collect::<Vec<_>>(),
-        "launches": plan.steps().len(),
+        "launches": plan.launches().count(),
         "flops": plan.cost().flops(),
         "bytes": plan.cost().bytes,
         "param_bytes": plan.param_bytes(),
@@ -281,19 +300,77 @@ fn plan(args: &PlanArgs) -> Result<()> {
 fn device(as_json: bool) -> Result<()> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let vectors = pvt_cuda::target::cpu::instruction_set();
-    let cuda = TargetKind::Cuda
-        .open(DType::F32, 1)
-        .err()
-        .map(|e| e.to_string());
+    let gpus = gpus();
+    let kernels = pvt_cuda::kernels::built_by();
     if as_json {
+        let gpus = gpus.iter().map(|(name, problem)| {
+            json!({ "name": name, "usable": problem.is_none(), "why_not": problem })
+        });
         return output::json(&json!({
             "cpu": { "threads": threads, "architecture": std::env::consts::ARCH, "vectors": vectors },
-            "cuda": { "available": false, "why_not": cuda },
+            "cuda": gpus.collect::<Vec<_>>(),
+            "kernels": kernels,
         }));
     }
     output::line(&format!(
-        "cpu   {threads} threads, {}, {vectors}",
+        "cpu      {threads} threads, {}, {vectors}",
         std::env::consts::ARCH
     ))?;
-    output::line(&format!("cuda  {}", cuda.unwrap_or_default()))
+    for (name, problem) in gpus {
+        let problem = problem.unwrap_or_else(|| "usable".to_owned());
+        output::line(&format!("{name:8} {problem}"))?;
+    }
+    output::line(&format!("kernels  {kernels}"))
+}
+
+fn kernels(as_json: bool) -> Result<()> {
+    let modules = pvt_cuda::kernels::modules()?;
+    let module = |m: &pvt_cuda::kernels::Module| {
+        let cubins = m.cubins.iter();
+        json!({
+            "module": m.name,
+            "dtype": m.dtype,
+            "entries": m.entries,
+            "hash": m.hash,
+            "ptx_bytes": m.ptx.len(),
+            "machine_code": cubins.map(|c| json!({
+                "capability": c.capability,
+                "bytes": c.image.len(),
+                "report": c.report,
+            })).collect::<Vec<_>>(),
+        })
+    };
+    if as_json {
+        return output::json(&modules.iter().map(module).collect::<Vec<_>>());
+    }
+    for m in modules {
+        let archs: Vec<String> = m.cubins.iter().map(|c| c.capability.to_string()).collect();
+        output::line(&format!(
+            "{:11} {:5} {:2} kernels, machine code for {}",
+            m.name,
+            m.dtype,
+            m.entries.len(),
+            archs.join(" ")
+        ))?;
+    }
+    output::line(&format!(
+        "{} modules, by {}",
+        modules.len(),
+        pvt_cuda::kernels::built_by()
+    ))
+}
+
+/// GPUs and what is wrong with them; one line where there is none.
+#[cfg(feature = "cuda")]
+fn gpus() -> Vec<(String, Option<String>)> {
+    let found = pvt_cuda::target::cuda::detect().into_iter();
+    found
+        .map(|gpu| (gpu.name, gpu.problem.map(|problem| problem.to_string())))
+        .collect()
+}
+
+#[cfg(not(feature = "cuda"))]
+fn gpus() -> Vec<(String, Option<String>)> {
+    let problem = TargetKind::Cuda(0).open(DType::F32, 1).err();
+    vec![("cuda".to_owned(), problem.map(|e| e.to_string()))]
 }

@@ -68,7 +68,12 @@ fn exit_code(error: &anyhow::Error) -> u8 {
         if e.is::<model::UsageError>() {
             return Some(2);
         }
-        let target = matches!(e.downcast_ref(), Some(pvt_cuda::Error::Target(_)));
+        let target = match e.downcast_ref() {
+            Some(pvt_cuda::Error::Target(_)) => true,
+            #[cfg(feature = "cuda")]
+            Some(pvt_cuda::Error::Cuda(_)) => true,
+            _ => false,
+        };
         (target || e.is::<pvt_cuda::target::TargetError>()).then_some(3)
     };
     error.chain().find_map(of).unwrap_or(4)

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use pvt_cuda::DType;
 use pvt_cuda::config::{Mode, Preprocess, Preset, PvtConfig, Resize, Variant};
 use pvt_cuda::hub::{HubClient, ModelId};
 use pvt_cuda::session::Session;
 use pvt_cuda::shape::ImageSize;
-use pvt_cuda::target::{DType, TargetKind};
+use pvt_cuda::target::{Target, TargetKind};
 use pvt_cuda::weights::{LoadOptions, TensorFile, Weights};
 
 use crate::output::note;
@@ -52,7 +53,7 @@ pub(crate) struct ModelArgs {
 
 #[derive(Args)]
 pub(crate) struct TargetArgs {
-    /// Where to run: auto, cpu, cuda, or emu (the GPU's kernels in the emulator)
+    /// Where to run: auto, cpu, cuda, cuda:N, or emu (the GPU's kernels in the emulator)
     #[arg(long, default_value_t)]
     pub(crate) target: TargetKind,
     /// Arithmetic: f32, tf32, f16 or bf16; the CPU has f32
@@ -61,6 +62,18 @@ pub(crate) struct TargetArgs {
     /// CPU threads, 0 for one per core
     #[arg(long, default_value_t = 0)]
     pub(crate) threads: usize,
+}
+
+impl TargetArgs {
+    /// The target; `auto` says what it took, and why.
+    pub(crate) fn open(&self) -> Result<Target> {
+        if self.target != TargetKind::Auto {
+            return Ok(self.target.open(self.dtype, self.threads)?);
+        }
+        let (target, why) = TargetKind::choose(self.dtype, self.threads)?;
+        note(&format!("running on {why}"));
+        Ok(target)
+    }
 }
 
 /// A model ready to run, and how its pictures are prepared.
@@ -80,10 +93,7 @@ struct Sources {
 
 impl ModelArgs {
     pub(crate) fn load(&self, mode: Mode) -> Result<Loaded> {
-        let target = self
-            .target
-            .target
-            .open(self.target.dtype, self.target.threads)?;
+        let target = self.target.open()?;
         let Sources {
             config,
             weights,
