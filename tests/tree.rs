@@ -14,7 +14,7 @@ const LONG_FILES: [(&str, &str); 1] = [(
 )];
 
 /// Files that may have `unsafe` code, and why.
-const UNSAFE_FILES: [(&str, &str); 22] = [
+const UNSAFE_FILES: [(&str, &str); 24] = [
     (
         "crates/cuda-stand-in/src/abi.rs",
         "pointers of callers in C",
@@ -37,6 +37,14 @@ const UNSAFE_FILES: [(&str, &str); 22] = [
     (
         "crates/ptx-emu/tests/driver/mod.rs",
         "calls into the CUDA driver",
+    ),
+    (
+        "examples/03_own_stream.rs",
+        "hands over a stream and addresses",
+    ),
+    (
+        "examples/04_cuda_graph.rs",
+        "hands over a stream and addresses",
     ),
     (
         "src/cpu/matmul/mod.rs",

@@ -82,7 +82,7 @@ fn a_plan_lists_its_steps_and_memory() {
     ])
     .json();
     let steps = plan["steps"].as_array().unwrap();
-    assert_eq!(plan["launches"], steps.len());
+    assert_eq!(plan["launches"], 0, "the CPU launches nothing");
     assert!(plan["workspace_bytes"].as_u64().unwrap() > 0);
     let flops: u64 = steps.iter().map(|s| s["flops"].as_u64().unwrap()).sum();
     assert_eq!(
@@ -93,6 +93,16 @@ fn a_plan_lists_its_steps_and_memory() {
     for key in ["label", "op", "shapes", "bytes", "reads", "writes"] {
         assert!(!steps[0][key].is_null(), "{key}");
     }
+    let gpu = ["inspect", "plan", "--variant", "tiny", "--target", "cuda"];
+    let text = pvt(&[&gpu[..], &["--dtype", "bf16"]].concat());
+    assert!(
+        text.stdout.contains("attention_fwd_d64_bf16 grid"),
+        "needs no GPU"
+    );
+    let plan = pvt(&[&gpu[..], &["--dtype", "tf32", "--json"]].concat()).json();
+    let launches = plan["steps"].as_array().unwrap().iter();
+    let launches = launches.map(|s| s["launches"].as_array().unwrap().len());
+    assert_eq!(plan["launches"], launches.sum::<usize>());
     let text = pvt(&[
         "inspect",
         "plan",

@@ -5,6 +5,7 @@
 )]
 
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 
 use pvt_cuda::config::{Mode, PvtConfig};
@@ -21,7 +22,7 @@ use pvt_cuda::weights::{LoadOptions, Weights};
 use pvt_cuda::{DType, Error};
 use pvt_testkit::hash;
 
-use crate::child::on_stand_in;
+use crate::child::{Library, folder_with, on_stand_in};
 use crate::stand_in::{Counters, StandIn, host_allocations};
 
 const CASE: &str = "tests/fixtures/reference/v1-micro";
@@ -272,4 +273,36 @@ fn memory_that_is_too_short_or_misplaced_is_refused_before_anything_runs() {
         refused(&|b| b.input.address = 0, &["input", "not null"]);
         assert_eq!(stand_in.counters() - before, Counters::default());
     });
+}
+
+/// The examples of this crate that need a GPU.
+#[test]
+fn examples_run() {
+    if pvt_cuda::kernels::modules().is_err() {
+        println!("skipped: no kernels in this build");
+        return;
+    }
+    let folder = folder_with(&Library::StandIn);
+    for (name, said) in [
+        ("03_own_stream", "feature4"),
+        ("04_cuda_graph", "per forward pass"),
+    ] {
+        let tests = std::env::current_exe().unwrap();
+        let built = tests.parent().unwrap().parent().unwrap();
+        let example = built.join("examples").join(name);
+        if !example.is_file() {
+            println!("skipped: {name} is not built; a whole `cargo test` builds it");
+            continue;
+        }
+        let output = Command::new(example)
+            .env("LD_LIBRARY_PATH", folder.path())
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            output.status.success() && text.contains(said),
+            "{name}: {text}{errors}"
+        );
+    }
 }
