@@ -3,6 +3,7 @@
 //! | variable | what |
 //! | --- | --- |
 //! | `PVT_CUDA_BUILD` | `auto` (kernels if NVRTC is found), `require` (an error without it), `off` |
+//! | `PVT_CUDA_ARCHS` | capabilities to make machine code for, such as `80,90`; all that are listed below otherwise |
 //! | `PVT_NVRTC` | the NVRTC to use, a file or folder, and no other |
 //! | those of `nvrtc_lite::VARIABLES` | toolkits and Python environments to look into |
 //!
@@ -51,7 +52,7 @@ fn main() {
 }
 
 fn build() -> Result<()> {
-    for name in ["PVT_CUDA_BUILD", "PVT_NVRTC", "DOCS_RS"]
+    for name in ["PVT_CUDA_BUILD", "PVT_CUDA_ARCHS", "PVT_NVRTC", "DOCS_RS"]
         .into_iter()
         .chain(nvrtc_lite::VARIABLES)
     {
@@ -160,6 +161,7 @@ fn images(out: &Path) -> Result<PathBuf> {
 
 fn compile_all(nvrtc: &Nvrtc, out: &Path) -> Result<()> {
     let known = nvrtc.archs()?;
+    let wanted = wanted_archs()?;
     let headers = texts(Path::new("kernels/include"), "cuh")?;
     let sources = texts(Path::new("kernels"), "cu")?;
     let images = images(out)?;
@@ -198,7 +200,7 @@ fn compile_all(nvrtc: &Nvrtc, out: &Path) -> Result<()> {
                 image
             };
             let ptx = job(BASELINE, lines);
-            let archs = ARCHITECTURES.iter().filter(|(at, _)| known.contains(at));
+            let archs = wanted.iter().filter(|(at, _)| known.contains(at));
             let cubins = archs.map(|&(at, arch)| {
                 let image = job(arch, &[REPORT]);
                 (at, image, String::new())
@@ -262,6 +264,21 @@ fn work(nvrtc: &Nvrtc, jobs: &[Job<'_>], share: &str) -> Result<()> {
     let mine = jobs.iter().skip(first).step_by(step);
     mine.filter(|job| !job.done())
         .try_for_each(|job| job.run(nvrtc))
+}
+
+/// The architectures to make machine code for.
+fn wanted_archs() -> Result<Vec<(i32, &'static str)>> {
+    let Ok(list) = env::var("PVT_CUDA_ARCHS") else {
+        return Ok(ARCHITECTURES.to_vec());
+    };
+    let mut wanted = Vec::new();
+    for word in list.split(',').map(str::trim) {
+        let found = ARCHITECTURES.iter().find(|(at, _)| at.to_string() == word);
+        let known = ARCHITECTURES.map(|(at, _)| at.to_string()).join(", ");
+        let problem = || format!("PVT_CUDA_ARCHS names `{word}`; expected some of {known}");
+        wanted.push(*found.ok_or_else(problem)?);
+    }
+    Ok(wanted)
 }
 
 /// The headers that a text includes, and those they include, each once.
