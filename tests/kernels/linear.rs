@@ -7,8 +7,8 @@ use pvt_cuda::target::DType;
 use pvt_testkit::compare::rel_l2;
 use pvt_testkit::oracle;
 
-use crate::products::{DTYPES, Random, Value, name, run, size, tolerance};
-use crate::run::values;
+use crate::products::{DTYPES, Random, name, run, size, tolerance};
+use crate::run::{Value, values};
 
 /// What is added at the end.
 #[derive(Clone, Copy, PartialEq)]
@@ -138,7 +138,7 @@ fn check(dtype: DType, tile: &LinearTile, case: &Case) -> Report {
     let (residual, y) = match case.residual {
         Residual::None => (Value::Null, Value::Out(rows * split * bytes)),
         Residual::Other => (Value::In(residual), Value::Out(rows * split * bytes)),
-        Residual::InPlace => (Value::InOut(residual), Value::Same(6)),
+        Residual::InPlace => (Value::InOut(residual), Value::Again(6)),
     };
     let launch = Launch {
         grid: [count(rows).div_ceil(tile.rows), tile.groups, 1],

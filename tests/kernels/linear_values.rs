@@ -5,8 +5,8 @@ use pvt_cuda::kernels::pack::pack;
 use pvt_cuda::target::DType;
 use pvt_testkit::oracle;
 
-use crate::products::{DTYPES, Random, Value, name, run, size};
-use crate::run::{rounded, values};
+use crate::products::{DTYPES, Random, name, run, size};
+use crate::run::{Value, rounded, values};
 
 /// A square layer of `inner` channels by the smallest tile, with LayerNorm where there are parameters for it, else with
 /// GELU.

@@ -4,6 +4,7 @@
 mod abi;
 mod attention;
 mod attention_cost;
+mod gpu;
 mod head;
 mod layernorm;
 mod linear;

@@ -7,8 +7,8 @@ use pvt_cuda::target::DType;
 use pvt_testkit::compare::rel_l2;
 use pvt_testkit::oracle;
 
-use crate::products::{DTYPES, Random, Value, name, run, size, tolerance};
-use crate::run::values;
+use crate::products::{DTYPES, Random, name, run, size, tolerance};
+use crate::run::{Value, values};
 
 const EPS: f32 = 1e-3;
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, OnceLock};
 
+use crate::gpu;
 use half::{bf16, f16};
 use ptx_emu::{Arg, Device, DeviceSpec, Launch, Module, Report, Schedule};
 use pvt_cuda::kernels::module;
@@ -106,16 +107,27 @@ fn parsed(name: &'static str, dtype: &'static str) -> Module {
     all.entry((name, dtype)).or_insert_with(parse).clone()
 }
 
-/// Runs `<name>_<what>_<dtype>` in every order with all checks on, and demands that nothing is found
-/// and that every order gives the same bytes. What it writes, all outputs joined, and the report of the
-/// first order.
+/// Runs `<name>_<what>_<dtype>` as [`run_entry`]; what it writes, all outputs joined, and the report.
 pub(crate) fn run(
     (name, what, dtype): (&'static str, &str, &'static str),
     launch: &Launch,
     values: &[Value],
 ) -> (Vec<u8>, Report) {
+    let (outputs, report) = run_entry((name, &format!("{name}_{what}"), dtype), launch, values);
+    (outputs.concat(), report)
+}
+
+/// Runs `<entry>_<dtype>` of a module in every order with all checks on, and demands that nothing is found
+/// and that every order gives the same bytes. What it writes, in the order of the arguments, and the
+/// report of the first order. With a GPU (`PVT_TEST_GPU`) what that writes instead.
+pub(crate) fn run_entry(
+    (name, entry, dtype): (&'static str, &str, &'static str),
+    launch: &Launch,
+    values: &[Value],
+) -> (Vec<Vec<u8>>, Report) {
     let module = parsed(name, dtype);
-    let entry = format!("{name}_{what}_{dtype}");
+    let kernel = format!("{entry}_{dtype}");
+    let on_gpu = gpu::run((name, entry, dtype), launch, values);
     let mut first = None;
     for order in ORDERS {
         let mut device = Device::new(DeviceSpec::h200());
@@ -149,14 +161,18 @@ pub(crate) fn run(
                 Value::F32(value) => Arg::f32(*value),
             });
         }
-        let report = device.launch(&module, &entry, launch, &arguments).unwrap();
-        assert!(report.is_clean(), "{entry} {order:?}: {report}");
+        let report = device.launch(&module, &kernel, launch, &arguments).unwrap();
+        assert!(report.is_clean(), "{kernel} {order:?}: {report}");
         let read = |buffer| device.read(buffer).unwrap();
-        let bytes = outputs.iter().flat_map(read).collect::<Vec<u8>>();
+        let bytes: Vec<Vec<u8>> = outputs.iter().map(read).collect();
         match &first {
             None => first = Some((bytes, report)),
-            Some((expected, _)) => assert!(*expected == bytes, "{entry}: {order:?} differs"),
+            Some((expected, _)) => assert!(*expected == bytes, "{kernel}: {order:?} differs"),
+        }
+        if on_gpu.is_some() && gpu::only() {
+            break; // one order, for its report
         }
     }
-    first.unwrap()
+    let (bytes, report) = first.unwrap();
+    (on_gpu.unwrap_or(bytes), report)
 }
