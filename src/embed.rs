@@ -31,7 +31,8 @@ pub struct DevicePtr {
 /// The memory of one forward pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bindings {
-    /// Pixels, f32 [batch, in_chans, H, W], normalised: [`Plan::input_len`] values.
+    /// Pixels, f32 [batch, in_chans, H, W], normalised, or what the plan was made for:
+    /// [`Plan::input_bytes`] bytes.
     pub input: DevicePtr,
     /// What [`Enqueue::param_image`] gave; shared by all plans of the model.
     pub params: DevicePtr,
@@ -159,10 +160,10 @@ impl Enqueue {
     }
 
     fn addresses(&self, bindings: &Bindings) -> Result<[u64; 3]> {
-        let input = 4 * self.plan.input_len() as u64;
+        let input = self.plan.input_bytes() as u64;
         let (params, workspace) = (self.plan.param_bytes(), self.plan.workspace_bytes());
         let needs = [
-            ("input", "input_len", bindings.input, input),
+            ("input", "input_bytes", bindings.input, input),
             ("parameters", "param_bytes", bindings.params, params as u64),
             (
                 "workspace",

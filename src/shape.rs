@@ -79,7 +79,7 @@ pub enum ShapeError {
     },
     /// The caller's input does not have the planned length.
     #[error(
-        "the input holds {found} f32 values, the plan reads {expected}; plan for this batch and image size"
+        "the input holds {found} values, the plan reads {expected} of them in its own type; plan for this batch and image size"
     )]
     Input {
         /// Values given.
@@ -90,6 +90,19 @@ pub enum ShapeError {
     /// A batch of no images.
     #[error("batch is 0, but a forward pass needs at least one image; use a batch of 1 or more")]
     EmptyBatch,
+    /// Pictures as bytes in a plan for the CPU.
+    #[error(
+        "a plan for the CPU takes normalised f32 pixels; prepare pictures with picture::prepare, or plan for kernels"
+    )]
+    BytesOnCpu,
+    /// Pictures of another number of channels than red, green and blue.
+    #[error(
+        "pictures as bytes have 3 channels, the model reads {found}; give it normalised f32 pixels"
+    )]
+    Channels {
+        /// Channels that the model reads.
+        found: usize,
+    },
     /// Parameters loaded for another plan.
     #[error("the parameters were loaded for another model or mode; load them for this plan")]
     ForeignParams,

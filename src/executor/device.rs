@@ -143,7 +143,7 @@ impl<D: Device> DeviceExecutor<D> {
         if plan.kernels != Some(params.dtype) || params.layout != plan.params {
             return Err(ShapeError::ForeignParams.into());
         }
-        let input = device.alloc("input", 4 * plan.input_len as u64)?;
+        let input = device.alloc("input", plan.input_bytes as u64)?;
         let (workspace, spots) = workspace(device, plan)?;
         let mut executor = Self {
             device: device.clone(),
@@ -205,6 +205,23 @@ impl<D: Device> DeviceExecutor<D> {
     fn launch(&self, all: &[Ready<D>]) -> Result<()> {
         all.iter()
             .try_for_each(|one| self.device.launch(&one.function, &one.launch, &one.args))
+    }
+
+    /// Runs the forward pass on pictures [batch, H, W, 3] as bytes, for a plan made for
+    /// [`Input::Bytes`](crate::model::Input::Bytes); results stay readable until the next run.
+    ///
+    /// # Errors
+    /// [`ShapeError::Input`] where the plan reads something else; what the device says.
+    pub fn run_bytes(&mut self, pictures: &[u8]) -> Result<()> {
+        let (found, expected) = (pictures.len(), self.plan.input_bytes);
+        if found != expected || self.plan.input_len != expected {
+            return Err(ShapeError::Input { found, expected }.into());
+        }
+        self.device.write(&self.input, 0, pictures)?;
+        for step in &self.steps {
+            self.launch(step)?;
+        }
+        self.device.finish()
     }
 }
 

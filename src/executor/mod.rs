@@ -114,7 +114,7 @@ pub(crate) fn backend(target: Target) -> Box<dyn Backend> {
 /// Refuses an input that the plan cannot read.
 fn check_input(plan: &Plan, input: &[f32], check_finite: bool) -> Result<()> {
     let (found, expected) = (input.len(), plan.input_len);
-    if found != expected {
+    if found != expected || plan.input_bytes != size_of_val(input) {
         return Err(ShapeError::Input { found, expected }.into());
     }
     let odd = input.iter().position(|v| check_finite && !v.is_finite());

@@ -25,8 +25,23 @@ use crate::error::Result;
 use crate::plan::{BufferId, Builder, NormSpec, Plan, Target, View};
 use crate::shape::{ImageSize, ShapeError, elements};
 
+/// What the input of a plan is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Input {
+    /// f32 [batch, in_chans, H, W], normalised.
+    Normalised,
+    /// Bytes [batch, H, W, 3] as a decoder gives them, normalised on the device: (x / 255 - mean) / std.
+    /// Only plans of kernels take them.
+    Bytes {
+        /// Mean of each channel, for values in 0..=1.
+        mean: [f32; 3],
+        /// Standard deviation of each channel.
+        std: [f32; 3],
+    },
+}
+
 /// The sizes a plan is made for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PlanSpec {
     /// Images per forward pass, at least 1.
     pub batch: usize,
@@ -38,6 +53,8 @@ pub struct PlanSpec {
     /// steps and needs far more memory. Its results differ from those of a plain run by rounding
     /// (below 1e-6, relative): each branch of a block is rounded before it joins the stream.
     pub trace: bool,
+    /// What the caller brings.
+    pub input: Input,
     /// The type of GPU kernels to plan for; `None` plans for the CPU, which computes in f32.
     pub kernels: Option<DType>,
 }
@@ -50,6 +67,7 @@ impl PlanSpec {
             image,
             mode,
             trace: false,
+            input: Input::Normalised,
             kernels: None,
         }
     }
@@ -84,8 +102,20 @@ impl Plan {
             spec,
         };
         let ImageSize { height, width } = spec.image;
-        let pixels = elements("input", &[spec.batch, config.in_chans, height, width])?;
-        let mut x = net.builder.input(pixels);
+        let mut x = match spec.input {
+            Input::Normalised => {
+                let pixels = elements("input", &[spec.batch, config.in_chans, height, width])?;
+                net.builder.input(pixels)
+            }
+            Input::Bytes { mean, std } if config.in_chans == 3 => {
+                let pictures = (spec.batch, height, width);
+                net.builder.pictures(pictures, mean, std)?
+            }
+            Input::Bytes { .. } => {
+                let found = config.in_chans;
+                return Err(ShapeError::Channels { found }.into());
+            }
+        };
         let mut grid = (height, width);
         for (index, shape) in shapes.iter().enumerate() {
             let stage = Stage {

@@ -11,6 +11,7 @@ pub(crate) mod linear;
 pub(crate) mod mlp;
 pub(crate) mod patch_conv;
 pub(crate) mod pos_embed;
+pub(crate) mod preprocess;
 pub(crate) mod residual;
 
 use crate::dtype::DType;
@@ -52,6 +53,7 @@ pub(crate) enum Op {
     Mlp(mlp::Mlp),
     Residual(residual::Residual),
     Head(head::Head),
+    Preprocess(preprocess::Preprocess),
 }
 
 /// What every operator tells the plan and the executor.
@@ -104,6 +106,7 @@ macro_rules! each_op {
             Op::Mlp($op) => $body,
             Op::Residual($op) => $body,
             Op::Head($op) => $body,
+            Op::Preprocess($op) => $body,
         }
     };
 }

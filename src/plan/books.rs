@@ -19,6 +19,7 @@ impl Builder {
         let size = match elements {
             Elements::Tensor(dtype) => dtype.bytes(),
             Elements::F32 | Elements::Packed => size_of::<f32>(),
+            Elements::Bytes => 1,
         };
         self.slot(Slot {
             len,
@@ -199,6 +200,7 @@ impl Builder {
             outputs: self.outputs,
             kernels: self.kernels,
             input_len: self.input_len,
+            input_bytes: self.input_bytes,
             params_bytes: self.params_bytes,
             workspace_bytes,
         })

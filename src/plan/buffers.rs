@@ -20,6 +20,8 @@ pub enum Elements {
     F32,
     /// The type of the plan's tensors, as it is in memory.
     Tensor(DType),
+    /// Bytes: pictures that are not normalised yet.
+    Bytes,
     /// A matrix in the layout of the kernels that multiply by it.
     Packed,
 }

@@ -45,6 +45,7 @@ pub struct Builder {
     pub(super) params: Vec<Param>,
     pub(super) outputs: Vec<Output>,
     pub(super) input_len: usize,
+    pub(super) input_bytes: usize,
     pub(super) params_bytes: usize,
     pub(super) kernels: Option<DType>,
 }
@@ -66,6 +67,7 @@ impl Builder {
     /// The input of the forward pass, `len` f32 elements that the caller brings.
     pub fn input(&mut self, len: usize) -> BufferId {
         self.input_len = len;
+        self.input_bytes = len.saturating_mul(size_of::<f32>());
         self.buffer(len, Elements::F32, Kind::Input)
     }
 

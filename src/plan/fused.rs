@@ -9,8 +9,9 @@ use crate::ops::head::Head;
 use crate::ops::layernorm::LayerNorm;
 use crate::ops::linear::{Epilogue, Linear};
 use crate::ops::patch_conv::{PatchConv, Pixels};
+use crate::ops::preprocess::Preprocess;
 use crate::ops::{Norm, Positions};
-use crate::shape::elements;
+use crate::shape::{ShapeError, elements};
 
 /// LayerNorm in front of something.
 #[derive(Debug, Clone, Copy)]
@@ -233,6 +234,37 @@ impl Builder {
             positions: Some((positions, tokens)),
         };
         self.step(norm.label, op)?;
+        Ok(y)
+    }
+
+    /// Pictures [batch, H, W, 3] as bytes, which the caller brings, as the input of a network
+    /// [batch, 3, H, W]: (x / 255 - mean) / std.
+    ///
+    /// # Errors
+    /// [`crate::shape::ShapeError::BytesOnCpu`] in a plan for the CPU; sizes that overflow.
+    pub fn pictures(
+        &mut self,
+        (batch, height, width): (usize, usize, usize),
+        mean: [f32; 3],
+        std: [f32; 3],
+    ) -> Result<BufferId> {
+        if self.kernels.is_none() {
+            return Err(ShapeError::BytesOnCpu.into());
+        }
+        let len = elements("input", &[batch, height, width, 3])?;
+        self.input_len = len;
+        let x = self.buffer(len, Elements::Bytes, Kind::Input);
+        let y = self.buffer(len, Elements::F32, Kind::Activation);
+        let op = Preprocess {
+            batch,
+            size: (height, width),
+            mean,
+            std,
+            x,
+            y,
+        };
+        self.input_bytes = len;
+        self.step("preprocess", op)?;
         Ok(y)
     }
 

@@ -80,6 +80,7 @@ pub struct Plan {
     pub(crate) outputs: Vec<Output>,
     pub(crate) kernels: Option<DType>,
     pub(crate) input_len: usize,
+    pub(crate) input_bytes: usize,
     pub(crate) params_bytes: usize,
     pub(crate) workspace_bytes: usize,
 }
@@ -120,9 +121,14 @@ impl Plan {
         self.steps.iter().flat_map(Step::launches)
     }
 
-    /// f32 elements of the input.
+    /// Elements of the input: f32, or bytes where the plan begins with pictures.
     pub fn input_len(&self) -> usize {
         self.input_len
+    }
+
+    /// Bytes of the input.
+    pub fn input_bytes(&self) -> usize {
+        self.input_bytes
     }
 
     /// Bytes of activations, scratch and results: exactly what a run uses.

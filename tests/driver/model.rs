@@ -264,7 +264,7 @@ fn memory_that_is_too_short_or_misplaced_is_refused_before_anything_runs() {
             &|b| b.workspace.bytes -= 1,
             &["workspace", &one_less, &needed],
         );
-        refused(&|b| b.input.bytes = 3, &["input", "input_len"]);
+        refused(&|b| b.input.bytes = 3, &["input", "input_bytes"]);
         refused(&|b| b.params.bytes -= 1, &["parameters", "param_bytes"]);
         refused(
             &|b| b.workspace.address += 16,

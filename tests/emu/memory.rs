@@ -4,10 +4,11 @@ use ptx_emu::Schedule;
 use pvt_cuda::DType;
 use pvt_cuda::config::{Mode, PvtConfig};
 use pvt_cuda::executor::Run as _;
-use pvt_cuda::model::PlanSpec;
+use pvt_cuda::model::{Input, PlanSpec};
+use pvt_cuda::plan::Plan;
 use pvt_cuda::shape::ImageSize;
 use pvt_cuda::target::emu::EmuDevice;
-use pvt_testkit::hash;
+use pvt_testkit::{compare, hash};
 
 use crate::support::executor;
 
@@ -87,4 +88,41 @@ fn every_order_of_blocks_and_warps_gives_the_same_bits() {
             assert!(bits(&forward) == bits(&found), "{dtype} {schedule:?}");
         }
     }
+}
+
+/// Pictures as bytes, normalised on the device, against the same pictures normalised beforehand.
+#[test]
+fn pictures_may_be_bytes() {
+    let (mean, std) = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
+    let (batch, side) = (2, 64);
+    let area = side * side;
+    let pictures: Vec<u8> = (0..batch * area * 3)
+        .map(|i| (i * 37 % 251) as u8)
+        .collect();
+    let pixels: Vec<f32> = (0..pictures.len())
+        .map(|i| {
+            let (b, c, p) = (i / (3 * area), i / area % 3, i % area);
+            (f32::from(pictures[(b * area + p) * 3 + c]) / 255.0 - mean[c]) / std[c]
+        })
+        .collect();
+    let plain = PlanSpec::infer(batch, ImageSize::square(side), Mode::Classify).kernels(DType::F32);
+    let spec = PlanSpec {
+        input: Input::Bytes { mean, std },
+        ..plain
+    };
+    let want = outputs(&EmuDevice::new(0), plain, &pixels);
+    let mut run = executor(&EmuDevice::new(0), &config(), spec);
+    run.run_bytes(&pictures).unwrap();
+    let found = run.output("logits").unwrap().unwrap();
+    let error = compare::rel_l2(&found, &compare::widen(&want[0]));
+    assert!(error < 2e-6, "{error:e}");
+
+    assert!(run.run(&pixels).is_err(), "the plan reads bytes");
+    assert!(run.run_bytes(&pictures[1..]).is_err());
+    let cpu = PlanSpec {
+        kernels: None,
+        ..spec
+    };
+    let problem = Plan::new(&config(), cpu).unwrap_err().to_string();
+    assert!(problem.contains("picture::prepare"), "{problem}");
 }

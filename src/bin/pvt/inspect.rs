@@ -258,6 +258,7 @@ fn plan(args: &PlanArgs) -> Result<()> {
             mode,
             trace: args.trace,
             kernels,
+            ..PlanSpec::infer(args.batch, image, mode)
         },
     )?;
     if !args.json {
