@@ -4,7 +4,7 @@ use crate::case::Case;
 use crate::driver::{Gpu, Value};
 
 /// All programs.
-fn all() -> Vec<Case> {
+pub(crate) fn all() -> Vec<Case> {
     let families = [
         crate::atomic::cases,
         crate::barrier::cases,

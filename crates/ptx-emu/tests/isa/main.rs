@@ -34,6 +34,7 @@ mod logic;
 mod mbarrier;
 mod memory;
 mod moves;
+mod opcodes;
 mod refused;
 mod select;
 mod single;
