@@ -1,6 +1,6 @@
 //! What a launch may read by the contract of its kernel: which bytes, and how often.
 
-use pvt_cuda::kernels::tuning::{HEAD_CLASSES, HEAD_IMAGES};
+use pvt_cuda::kernels::tuning::{HEAD_CLASSES, HEAD_IMAGES, MLP_ROWS};
 use pvt_cuda::launch::{Arg, Launch};
 
 /// What an argument is read for.
@@ -54,56 +54,71 @@ fn element(launch: &Launch) -> u64 {
     }
 }
 
-/// Columns of a tile, by the name of the entry: 128 of `linear_fwd_64x128`.
-fn tile_cols(launch: &Launch) -> u64 {
+/// Warps of a block that have the same columns of a bias, at most.
+const WARPS: u64 = 4;
+
+/// How often a lane's channels of a vector are requested: it takes 16 bytes of the tensor and as many channels of
+/// the vector in f32, which are two vectors of 16 bytes in half precision, each half of its sectors.
+fn halves(launch: &Launch) -> u64 {
+    size_of::<f32>() as u64 / element(launch)
+}
+
+/// Rows and columns of a tile, by the name of the entry: 64 and 128 of `linear_fwd_64x128`.
+fn tile(launch: &Launch) -> [u64; 2] {
     let entry = launch.kernel.entry;
-    let tile = entry
-        .rsplit('_')
-        .next()
-        .and_then(|tile| tile.split_once('x'));
-    let cols = tile.and_then(|(_, cols)| cols.parse().ok());
-    cols.unwrap_or_else(|| panic!("{entry} names no tile"))
+    let tile = entry.rsplit('_').next().and_then(|t| t.split_once('x'));
+    let sides = tile.and_then(|(rows, cols)| Some([rows.parse().ok()?, cols.parse().ok()?]));
+    sides.unwrap_or_else(|| panic!("{entry} names no tile"))
 }
 
 /// All reads of a launch; arguments that are null are among them.
 pub(crate) fn reads(launch: &Launch) -> Vec<Read> {
     use Role::{Activation, Vector, Weight};
     let size = sizes(launch);
+    let halves = halves(launch);
     let [blocks_x, blocks_y, _] = launch.grid.map(u64::from);
     match launch.kernel.module {
         // x, gamma, beta, normed, weight, bias, residual, y, y2, rows, inner, columns …
         "linear" => {
             let normed = launch.args[1] != Arg::Null;
-            let tiles = size[2].div_ceil(tile_cols(launch));
+            let [tile_rows, tile_cols] = tile(launch);
+            let tiles = size[2].div_ceil(tile_cols);
+            let norms = halves * blocks_x * tile_rows * blocks_y;
             vec![
                 read(0, Activation, if normed { blocks_y } else { tiles }),
-                read(1, Vector, blocks_x * blocks_y),
-                read(2, Vector, blocks_x * blocks_y),
+                read(1, Vector, norms),
+                read(2, Vector, norms),
                 read(4, Weight, blocks_x),
-                read(5, Vector, blocks_x),
+                read(5, Vector, WARPS * halves * blocks_x),
                 read(6, Activation, 1),
             ]
         }
         // x, gamma, beta, w1, b1, w2, b2, …
-        "mlp" => vec![
-            read(0, Activation, 1),
-            read(1, Vector, blocks_x),
-            read(2, Vector, blocks_x),
-            read(3, Weight, blocks_x),
-            read(4, Vector, blocks_x),
-            read(5, Weight, blocks_x),
-            read(6, Vector, blocks_x),
-        ],
+        "mlp" => {
+            let norms = halves * blocks_x * u64::from(MLP_ROWS);
+            vec![
+                read(0, Activation, 1),
+                read(1, Vector, norms),
+                read(2, Vector, norms),
+                read(3, Weight, blocks_x),
+                read(4, Vector, WARPS * halves * blocks_x),
+                read(5, Weight, blocks_x),
+                read(6, Vector, WARPS * halves * blocks_x),
+            ]
+        }
         // x, weight, bias, gamma, beta, table, class token, y, batch, …
-        "patch_conv" => vec![
-            read(0, Activation, blocks_y),
-            read(1, Weight, blocks_x),
-            read(2, Vector, blocks_x),
-            read(3, Vector, blocks_x),
-            read(4, Vector, blocks_x),
-            read(5, Activation, size[0]),
-            read(6, Activation, size[0]),
-        ],
+        "patch_conv" => {
+            let norms = halves * blocks_x * tile(launch)[0];
+            vec![
+                read(0, Activation, blocks_y),
+                read(1, Weight, blocks_x),
+                read(2, Vector, WARPS * halves * blocks_x),
+                read(3, Vector, norms),
+                read(4, Vector, norms),
+                read(5, Activation, size[0]),
+                read(6, Activation, size[0]),
+            ]
+        }
         // q, keys and values, y, lse, batch, queries, keys, heads, scale
         "attention" => vec![
             read(0, Activation, 1),
@@ -112,11 +127,13 @@ pub(crate) fn reads(launch: &Launch) -> Vec<Read> {
         // x, gamma, beta, [table, class token,] y, rows or batch and tokens, channels, …
         "layernorm" => {
             let positions = launch.kernel.entry == "layernorm_pos_fwd";
-            let rows = size[0] * if positions { size[1] } else { 1 };
+            let class_token = positions && launch.args[4] != Arg::Null;
+            let tokens = if positions { size[1] } else { 1 };
+            let rows = size[0] * (tokens + u64::from(class_token));
             let mut all = vec![
                 read(0, Activation, 1),
-                read(1, Vector, rows),
-                read(2, Vector, rows),
+                read(1, Vector, halves * rows),
+                read(2, Vector, halves * rows),
             ];
             if positions {
                 all.extend([3, 4].map(|argument| read(argument, Activation, size[0])));
@@ -133,10 +150,10 @@ pub(crate) fn reads(launch: &Launch) -> Vec<Read> {
             let bytes = Some(size[0] * size[1] * element(launch));
             vec![
                 Read { bytes, ..x },
-                read(1, Vector, size[0] * groups),
-                read(2, Vector, size[0] * groups),
+                read(1, Vector, halves * size[0] * groups),
+                read(2, Vector, halves * size[0] * groups),
                 read(3, Weight, images),
-                read(4, Vector, size[0]),
+                read(4, Vector, WARPS * halves * size[0]),
             ]
         }
         // x, class token, table, y, batch, …

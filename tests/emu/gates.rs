@@ -34,6 +34,8 @@ struct Account {
     needed: [u64; 2],
     /// Most bytes that may be requested to be read.
     most: u64,
+    /// What it is read for, if it is read.
+    role: Option<Role>,
     distinct: [u64; 2],
     requested: [u64; 2],
 }
@@ -72,6 +74,7 @@ fn accounts(plan: &Plan, launch: &Launch, report: &Report) -> BTreeMap<BufferId,
             Role::Weight | Role::Vector => WEIGHTS,
         };
         // a vector of a few channels may end within a sector
+        account.role = Some(read.role);
         account.most += needed.next_multiple_of(32) * read.times * room / 100;
     }
     all
@@ -82,7 +85,8 @@ fn accounts(plan: &Plan, launch: &Launch, report: &Report) -> BTreeMap<BufferId,
 struct Sum {
     launches: u64,
     instructions: u64,
-    requested: u64,
+    /// Bytes requested: of activations with all that is stored, of weights, of vectors.
+    requested: [u64; 3],
     distinct: u64,
     needed: u64,
     wavefronts: u64,
@@ -94,7 +98,14 @@ impl Sum {
         let shared = report.counters.shared();
         self.launches += 1;
         self.instructions += report.counters.warp_instructions.total();
-        self.requested += 32 * report.counters.global().sectors;
+        for account in accounts.values() {
+            let role = match account.role {
+                Some(Role::Weight) => 1,
+                Some(Role::Vector) => 2,
+                Some(Role::Activation) | None => 0,
+            };
+            self.requested[role] += account.requested.iter().sum::<u64>();
+        }
         self.distinct += report.counters.distinct_bytes();
         self.needed += accounts
             .values()
@@ -105,11 +116,14 @@ impl Sum {
     }
 
     fn print(&self, name: &str) {
+        let [activations, weights, vectors] = self.requested;
         println!(
-            "{name:36} {:4} {:12} {:12} {:12} {:12} {:9} of {:10}",
+            "{name:33} {:3} {:10} {:10} {:10} {:10} {:10} {:10} {:4} of {:9}",
             self.launches,
             self.instructions,
-            self.requested,
+            activations,
+            weights,
+            vectors,
             self.distinct,
             self.needed,
             self.conflicts,
@@ -210,7 +224,10 @@ fn check(variant: Variant, batch: usize, dtype: DType) -> Sum {
         }
     }
     println!("{variant} at batch {batch} in {dtype}");
-    println!("kernel, launches, warp instructions, bytes requested, distinct, needed, conflicts");
+    println!(
+        "kernel, launches, warp instructions, bytes requested of activations, weights and vectors, \
+         distinct bytes, bytes needed, wavefronts by conflicts"
+    );
     kernels.iter().for_each(|(name, sum)| sum.print(name));
     sum.print("all");
     assert!(
@@ -229,9 +246,9 @@ fn small_in_bf16_alone() {
         let most = recorded * TOTAL / 100;
         assert!(value <= most, "{what}: {value}, at most {most}");
     };
-    assert_eq!(sum.launches, 0, "launches");
-    at_most("distinct bytes", sum.distinct, 0);
-    at_most("warp instructions", sum.instructions, 0);
+    at_most("launches", sum.launches, 110);
+    at_most("distinct bytes", sum.distinct, 107_278_400);
+    at_most("warp instructions", sum.instructions, 52_574_106);
 }
 
 #[test]
