@@ -55,10 +55,10 @@ fn accounts(plan: &Plan, launch: &Launch, report: &Report) -> BTreeMap<BufferId,
         for traffic in report.buffers.iter().filter(|b| b.argument == index) {
             let distinct = [traffic.distinct_bytes_read, traffic.distinct_bytes_written];
             let requested = [traffic.requested_read(), traffic.requested_written()];
-            for way in 0..2 {
-                // the same for every argument that is this buffer
-                account.distinct[way] = distinct[way];
-                account.requested[way] += requested[way];
+            // the same for every argument that is this buffer
+            account.distinct = distinct;
+            for (sum, requested) in account.requested.iter_mut().zip(requested) {
+                *sum += requested;
             }
         }
     }
@@ -225,10 +225,12 @@ fn check(variant: Variant, batch: usize, dtype: DType) -> Sum {
     }
     println!("{variant} at batch {batch} in {dtype}");
     println!(
-        "kernel, launches, warp instructions, bytes requested of activations, weights and vectors, \
-         distinct bytes, bytes needed, wavefronts by conflicts"
+        "{:33} {:>3} {:>10} {:>10} {:>10} {:>10} {:>10} {:>10} conflicts of wavefronts",
+        "kernel", "", "warp instr", "tensors", "weights", "vectors", "distinct", "needed"
     );
-    kernels.iter().for_each(|(name, sum)| sum.print(name));
+    for (name, sum) in &kernels {
+        sum.print(name);
+    }
     sum.print("all");
     assert!(
         wrong.is_empty(),

@@ -34,7 +34,8 @@ fn the_list_has_the_opcodes_of_all_programs() {
     if found == listed {
         return;
     }
-    let text: String = found.iter().map(|opcode| format!("{opcode}\n")).collect();
+    let lines: Vec<_> = found.iter().map(String::as_str).collect();
+    let text = lines.join("\n") + "\n";
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("opcodes.txt");
     std::fs::write(&path, text).unwrap();
     panic!(
