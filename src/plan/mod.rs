@@ -130,7 +130,7 @@ impl Plan {
         self.workspace_bytes
     }
 
-    /// Bytes of a buffer as it lies in memory; none of an id of another plan that is not of this one too.
+    /// Bytes of a buffer as it lies in memory; `None` where the plan has no such buffer.
     pub fn bytes_of(&self, id: BufferId) -> Option<usize> {
         Some(self.buffers.get(id.index())?.bytes)
     }
