@@ -136,6 +136,11 @@ impl Plan {
         self.workspace_bytes
     }
 
+    /// Bytes of a buffer as it lies in memory; `None` where the plan has no such buffer.
+    pub fn bytes_of(&self, id: BufferId) -> Option<usize> {
+        Some(self.buffers.get(id.index())?.bytes)
+    }
+
     /// Bytes of all parameters as they lie in memory.
     pub fn param_bytes(&self) -> usize {
         self.params_bytes

@@ -10,6 +10,7 @@ mod layernorm;
 mod linear;
 mod linear_values;
 mod mlp;
+mod opcodes;
 mod patch_conv;
 mod pos_embed;
 mod preprocess;

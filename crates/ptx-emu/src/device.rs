@@ -314,6 +314,7 @@ impl Device {
             } else {
                 Vec::new()
             },
+            buffers: arguments.buffers,
             reads_by_proxy: program.reads_by_proxy(),
             budget: self.budget,
         };

@@ -1,5 +1,7 @@
 //! Arguments of a launch.
 
+use std::ops::Range;
+
 use crate::device::{Buffer, LaunchError, MemoryError};
 use crate::memory::bytes::Storage;
 use crate::program::Program;
@@ -99,6 +101,8 @@ pub(super) struct Arguments {
     pub bytes: Storage,
     /// Ranges of addresses of inputs, and which argument it is.
     pub inputs: Vec<(u64, u64, usize)>,
+    /// Addresses of buffers, and which argument each is.
+    pub buffers: Vec<(Range<u64>, usize)>,
 }
 
 impl Arguments {
@@ -127,6 +131,13 @@ impl Arguments {
                 .copy_from(param.offset as usize, &argument.bytes);
         }
         let range = |buffer: &Buffer| (buffer.address(), buffer.address() + buffer.bytes());
+        let buffers = arguments
+            .iter()
+            .enumerate()
+            .filter_map(|(index, argument)| {
+                let (start, end) = range(argument.input.as_ref().or(argument.output.as_ref())?);
+                Some((start..end, index))
+            });
         let outputs: Vec<_> = arguments.iter().filter_map(|a| a.output).collect();
         let inputs = arguments
             .iter()
@@ -141,6 +152,7 @@ impl Arguments {
         Ok(Self {
             bytes,
             inputs: inputs.collect(),
+            buffers: buffers.collect(),
         })
     }
 }

@@ -1,10 +1,14 @@
 //! From what the host's threads counted and found to a report.
 
+use std::ops::Range;
+
 use crate::exec::tally::{OpTally, Requests, Worker};
 use crate::exec::{Grid, coordinates};
+use crate::memory::global::Allocation;
 use crate::program::{Op, Traffic};
 use crate::report::{
-    Class, Counters, GlobalTraffic, LineCounters, LineCounts, Report, SharedTraffic, Violation,
+    BufferTraffic, Class, Counters, GlobalTraffic, LineCounters, LineCounts, Report, SharedTraffic,
+    Violation,
 };
 
 /// Most violations that a report lists.
@@ -22,6 +26,7 @@ pub(super) fn report(grid: &Grid<'_>, worker: Worker) -> Report {
     if grid.checks.counters {
         report.counters = counters(grid, &worker);
         report.lines = lines(grid, &worker);
+        report.buffers = buffers(grid, &worker);
     }
     let mut found: Vec<_> = worker.found.into_iter().collect();
     found.sort_by_key(|((statement, name), found)| (found.linear, *statement, *name));
@@ -77,6 +82,26 @@ fn counters(grid: &Grid<'_>, worker: &Worker) -> Counters {
         all.distinct_bytes_written += 32 * allocation.shadow.sectors_written();
     }
     all
+}
+
+fn buffers(grid: &Grid<'_>, worker: &Worker) -> Vec<BufferTraffic> {
+    let all = grid.buffers.iter().zip(&worker.buffers.sectors);
+    let one = |((range, argument), sectors): (&(Range<u64>, usize), &[u64; 2])| {
+        let found = grid.memory.find(range.start, range.end);
+        let distinct = found.map_or([0; 2], |index| {
+            let Allocation { base, shadow, .. } = &grid.memory.allocations[index];
+            shadow.sectors_within(range.start - base..range.end - base)
+        });
+        BufferTraffic {
+            argument: *argument,
+            bytes: range.end - range.start,
+            sectors_read: sectors[0],
+            sectors_written: sectors[1],
+            distinct_bytes_read: 32 * distinct[0],
+            distinct_bytes_written: 32 * distinct[1],
+        }
+    };
+    all.map(one).collect()
 }
 
 fn instructions(all: &mut Counters, op: &Op, tally: &OpTally) {

@@ -15,7 +15,7 @@ pub(crate) fn run(grid: &Grid<'_>, threads: usize) -> Option<Worker> {
     let next = AtomicU64::new(0);
     let stop = AtomicBool::new(false);
     let work = || {
-        let mut worker = Worker::new(grid.program);
+        let mut worker = Worker::new(grid.program, grid.buffers.len());
         let mut cluster = Cluster::new(grid)?;
         while !stop.load(Ordering::Relaxed) {
             let turn = next.fetch_add(1, Ordering::Relaxed);

@@ -19,6 +19,8 @@ pub(crate) mod tally;
 pub(crate) mod warp;
 pub(crate) mod written;
 
+use std::ops::Range;
+
 use crate::device::{Checks, Schedule};
 use crate::exec::block::Block;
 use crate::exec::tally::Worker;
@@ -87,6 +89,8 @@ pub(crate) struct Grid<'a> {
     pub globals: Vec<u64>,
     /// Ranges of addresses that arguments declare to be inputs, and which argument it is.
     pub inputs: Vec<(u64, u64, usize)>,
+    /// Addresses of the buffers among the arguments, and which argument each is.
+    pub buffers: Vec<(Range<u64>, usize)>,
     /// The asynchronous proxy may read shared memory.
     pub reads_by_proxy: bool,
     /// Warp instructions that one block may run.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::ops::Range;
 
 use crate::access::PatternCache;
 use crate::exec::access::range::Ranges;
@@ -78,6 +79,47 @@ pub(crate) struct Found {
     pub count: u64,
 }
 
+/// Sectors asked of each buffer that is an argument.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct BufferTally {
+    /// Sectors read and written, by buffer.
+    pub sectors: Vec<[u64; 2]>,
+    /// The buffer that each instruction met last.
+    last: Vec<u32>,
+}
+
+impl BufferTally {
+    fn new(ops: usize, buffers: usize) -> Self {
+        Self {
+            sectors: vec![[0; 2]; buffers],
+            last: vec![0; ops],
+        }
+    }
+
+    /// Counts a request of instruction `op`, whose first lane is at `address`, for the first buffer that
+    /// holds it, if one does.
+    #[inline(always)]
+    pub(crate) fn add(
+        &mut self,
+        buffers: &[(Range<u64>, usize)],
+        op: usize,
+        address: u64,
+        sectors: [u64; 2],
+    ) {
+        let holds = |(buffer, _): &(Range<u64>, usize)| buffer.contains(&address);
+        let mut index = self.last[op] as usize;
+        if !buffers.get(index).is_some_and(holds) {
+            let Some(found) = buffers.iter().position(holds) else {
+                return;
+            };
+            index = found;
+            self.last[op] = u32::try_from(index).unwrap_or(0);
+        }
+        self.sectors[index][0] += sectors[0];
+        self.sectors[index][1] += sectors[1];
+    }
+}
+
 /// Counters, caches and findings of one host thread.
 #[derive(Debug)]
 pub(crate) struct Worker {
@@ -85,6 +127,7 @@ pub(crate) struct Worker {
     /// copy has.
     pub patterns: Vec<PatternCache>,
     pub tallies: Vec<OpTally>,
+    pub buffers: BufferTally,
     /// Allocation that each instruction met last.
     pub allocations: Vec<u32>,
     /// Addresses of the request under way.
@@ -106,11 +149,13 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    pub(crate) fn new(program: &Program) -> Self {
+    /// For a kernel with so many buffers among its arguments.
+    pub(crate) fn new(program: &Program, buffers: usize) -> Self {
         let ops = program.ops.len();
         Self {
             patterns: vec![PatternCache::default(); 2 * ops],
             tallies: vec![OpTally::default(); ops],
+            buffers: BufferTally::new(ops, buffers),
             allocations: vec![0; ops],
             addresses: [0; 32],
             random: 1,
@@ -154,6 +199,10 @@ impl Worker {
         self.cluster_barriers += other.cluster_barriers;
         for (mine, theirs) in self.tallies.iter_mut().zip(&other.tallies) {
             mine.add(theirs);
+        }
+        let sectors = other.buffers.sectors.iter().flatten();
+        for (mine, theirs) in self.buffers.sectors.iter_mut().flatten().zip(sectors) {
+            *mine += theirs;
         }
         for (key, theirs) in other.found {
             match self.found.entry(key) {

@@ -1,5 +1,6 @@
 //! What a launch did, what the checks found, and what it would cost at least on a device.
 
+mod buffers;
 mod class;
 mod counters;
 mod estimate;
@@ -11,6 +12,7 @@ mod table;
 mod text;
 mod violation;
 
+pub use buffers::BufferTraffic;
 pub use class::{ByClass, ByMatrixType, Class, MatrixType, flops_per_lane};
 pub use counters::{AtomicTraffic, Counters, GlobalTraffic, PlainTraffic, SharedTraffic};
 pub use estimate::{LaunchShape, LowerBound, Term};
@@ -38,6 +40,8 @@ pub struct Report {
     pub shared_bytes: u32,
     /// What it did; zeros where the launch did not count.
     pub counters: Counters,
+    /// What it asked of each buffer among its arguments; empty where the launch did not count.
+    pub buffers: Vec<BufferTraffic>,
     /// What the checks found, in the order of discovery, one for each statement and kind.
     pub violations: Vec<Violation>,
     /// Violations beyond the number that is kept.

@@ -49,6 +49,7 @@ fn report() -> Report {
         block: [64, 1, 1],
         shared_bytes: 0,
         counters,
+        buffers: Vec::new(),
         violations: Vec::new(),
         violations_not_listed: 0,
         lines: vec![

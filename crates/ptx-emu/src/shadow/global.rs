@@ -13,6 +13,7 @@
 //!
 //! Memory: 2 bytes per byte for the states, 1/8 for values, 1/16 for sectors; only what was touched.
 
+use std::ops::Range;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -144,6 +145,12 @@ impl GlobalShadow {
     /// Distinct 32-byte sectors read in this launch.
     pub(crate) fn sectors_read(&self) -> u64 {
         self.read.count()
+    }
+
+    /// Distinct 32-byte sectors read and written in this launch that have bytes of a range.
+    pub(crate) fn sectors_within(&self, bytes: Range<u64>) -> [u64; 2] {
+        let (from, to) = (bytes.start / 32, bytes.end.div_ceil(32));
+        [&self.read, &self.written].map(|marks| marks.count_within(from, to))
     }
 
     /// Distinct 32-byte sectors written in this launch.

@@ -53,6 +53,20 @@ impl Marks {
         None
     }
 
+    /// How many numbers of `from..to` are in the set.
+    pub(crate) fn count_within(&self, from: u64, to: u64) -> u64 {
+        let (mut at, mut count) = (from, 0);
+        while at < to {
+            let (word, mask, next) = piece(at, to);
+            let Some(bits) = self.bits.get(word) else {
+                break;
+            };
+            count += u64::from((bits.load(Ordering::Relaxed) & mask).count_ones());
+            at = next;
+        }
+        count
+    }
+
     /// How many numbers are in the set.
     pub(crate) fn count(&self) -> u64 {
         let ones = |bits: &AtomicU64| u64::from(bits.load(Ordering::Relaxed).count_ones());

@@ -4,7 +4,7 @@ use crate::case::Case;
 use crate::driver::{Gpu, Value};
 
 /// All programs.
-fn all() -> Vec<Case> {
+pub(crate) fn all() -> Vec<Case> {
     let families = [
         crate::atomic::cases,
         crate::barrier::cases,
@@ -19,9 +19,11 @@ fn all() -> Vec<Case> {
         crate::double::cases,
         crate::fence::cases,
         crate::fields::cases,
+        crate::fragments::cases,
         crate::half::cases,
         crate::hints::cases,
         crate::integer::cases,
+        crate::loads::cases,
         crate::logic::cases,
         crate::mbarrier::cases,
         crate::memory::cases,

@@ -36,6 +36,11 @@ pub(super) fn check_inner(cx: &mut Cx<'_>, op: &Op, request: &Request, reached: 
                 block: cx.blocks[cx.rank].number(),
                 kind: request.kind,
             };
+            if checks.counters {
+                let (address, sectors) = (allocation.base + offset, access.sectors(pattern));
+                let buffers = &cx.grid.buffers;
+                worker.buffers.add(buffers, index, address, sectors);
+            }
             let (unset, conflict) = access.check(&mut tally.global, offset, pattern);
             let input = request.kind.writes() && !cx.grid.inputs.is_empty();
             if unset.is_some() || conflict.is_some() || input {

@@ -20,6 +20,14 @@ pub(super) struct GlobalAccess<'a> {
 }
 
 impl GlobalAccess<'_> {
+    /// Sectors of a request, as those that it reads and those that it writes.
+    #[inline(always)]
+    pub(super) fn sectors(&self, pattern: &Pattern) -> [u64; 2] {
+        let sectors = u64::from(pattern.sectors);
+        let of = |does: bool| if does { sectors } else { 0 };
+        [of(self.kind.reads()), of(self.kind.writes())]
+    }
+
     #[inline(always)]
     pub(super) fn check(&self, tally: &mut Requests, offset: u64, pattern: &Pattern) -> Findings {
         let Self {

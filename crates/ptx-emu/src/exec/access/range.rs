@@ -164,6 +164,12 @@ pub(crate) fn touch(
                 block: cx.blocks[cx.rank].number(),
                 kind,
             };
+            if cx.grid.checks.counters {
+                let address = allocation.base + reached.offset as u64;
+                let (index, sectors) = (op.index as usize, access.sectors(&pattern));
+                let tally = &mut cx.worker.buffers;
+                tally.add(&cx.grid.buffers, index, address, sectors);
+            }
             let tally = &mut cx.worker.tallies[op.index as usize].global;
             let found = access.check(tally, reached.offset as u64, &pattern);
             explain::global_found(cx, op, &request, allocation.base, found);
