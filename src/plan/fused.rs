@@ -82,6 +82,7 @@ impl Builder {
             y,
             norm: Some((own, kept)),
             split: None,
+            parts: None,
         };
         self.step(label, op)?;
         Ok((y, kept))
@@ -165,6 +166,7 @@ impl Builder {
             y: q,
             norm: Some((own, None)),
             split: Some((channels, kv)),
+            parts: None,
         };
         self.step(&format!("{label}.qkv"), op)?;
         Ok((q, kv))
@@ -217,9 +219,11 @@ impl Builder {
                 norm: Some((own, Some(positions))),
                 ..op
             };
+            let op = self.conv_in_parts(op)?;
             self.step(conv, op)?;
             return Ok(y);
         }
+        let op = self.conv_in_parts(op)?;
         self.step(conv, op)?;
         let op = LayerNorm {
             rows: batch * tokens,

@@ -4,11 +4,13 @@
 mod abi;
 mod attention;
 mod attention_cost;
+mod fill;
 mod head;
 mod layernorm;
 mod linear;
 mod linear_values;
 mod mlp;
+mod parts;
 mod patch_conv;
 mod pos_embed;
 mod preprocess;
