@@ -25,6 +25,8 @@ const START: u64 = 4;
 const JOIN: u64 = 10;
 /// Reading one part.
 const PART: u64 = 1;
+/// Writing and reading one part, on the way between a multiprocessor and memory that all of them share.
+const TRAFFIC: u64 = 3;
 
 /// The kernel of a product in parts and its launch: the grid is ceil(rows / `rows`) x ceil(columns / `cols`) x
 /// `blocks`.
@@ -200,13 +202,14 @@ pub fn parts_tile(
             if blocks > 1 && (tiles > MOST_SHARED_TILES || parts.div_ceil(blocks) != own) {
                 continue;
             }
+            let rounds = ((tiles * blocks) as u64).div_ceil(PROCESSORS);
             let joined = if blocks == 1 {
                 0
             } else {
-                JOIN + PART * area * parts as u64
+                let stored = area * (parts * tiles) as u64;
+                JOIN * rounds + PART * area * parts as u64 + TRAFFIC * stored / PROCESSORS
             };
             let units = UNIT * (own * each) as u64 + START;
-            let rounds = ((tiles * blocks) as u64).div_ceil(PROCESSORS);
             let time = rounds * area * units * 50 / size.rate + joined;
             if best.as_ref().is_none_or(|(least, _)| time < *least) {
                 let ring = |stages: usize| stages * (size.rows + size.cols) * ROW_BYTES;

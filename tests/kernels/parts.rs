@@ -5,7 +5,7 @@ use ptx_emu::{Launch, Report};
 use pvt_cuda::config::{Mode, Variant};
 use pvt_cuda::kernels::pack::{packed_bytes, tokens_order, unit_inner};
 use pvt_cuda::kernels::parts::{Family, MOST_SHARED_TILES, PartsTile, inner_parts, parts_tile};
-use pvt_cuda::kernels::tiles::MOST_SHARED;
+use pvt_cuda::kernels::tiles::{MOST_SHARED, conv_tile, linear_tile};
 use pvt_cuda::model::PlanSpec;
 use pvt_cuda::plan::Plan;
 use pvt_cuda::shape::ImageSize;
@@ -102,11 +102,13 @@ fn costs(
             "{place}: {arrived:?}"
         );
         let partials = 4 * tile.partials(rows, cols) as u64;
-        read += partials + arrived.len() as u64;
-        written += partials + arrived.len() as u64;
-        // whole sectors: every vector of a part once each way
+        // counted by sectors
+        let counts = arrived.len().next_multiple_of(32) as u64;
+        read += partials + counts;
+        written += partials + counts;
+        // every vector of a part once each way
         let stores = counters.global_stores.sectors * 32;
-        assert_eq!(stores, written - arrived.len() as u64, "{place}");
+        assert_eq!(stores, written - counts, "{place}");
     }
     assert_eq!(counters.distinct_bytes_read, read, "{place}");
     assert_eq!(counters.distinct_bytes_written, written, "{place}");
@@ -325,32 +327,28 @@ fn patch_conv_has_the_same_bits_in_every_tile_by_any_number_of_blocks() {
 }
 
 /// Products of PVT-Tiny at 224 that go in parts: rows of an image, inner dimension, columns, and the patch if any.
-const REAL: [(usize, usize, usize, usize); 7] = [
+const REAL: [(usize, usize, usize, usize); 6] = [
     (49, 4096, 64, 8),
     (49, 2048, 128, 4),
     (49, 1280, 320, 2),
     (50, 2048, 512, 0),
     (196, 1280, 320, 0),
-    (196, 512, 320, 2),
     (49, 1280, 512, 2),
 ];
 
 #[test]
 fn an_image_has_the_same_bits_alone_and_among_others_at_real_sizes() {
     for dtype in DTYPES {
-        for (rows, inner, cols, patch) in REAL {
+        // every shape in strict f32 and on tensor cores, one in every type
+        let whole = matches!(dtype, DType::F32 | DType::Bf16);
+        for (rows, inner, cols, patch) in REAL.into_iter().take(if whole { 6 } else { 1 }) {
             let family = if patch == 0 {
                 Family::Linear
             } else {
                 Family::Conv { norm: false }
             };
             let of = |images| parts_tile(dtype, family, (images, rows), inner, cols);
-            let Some(alone) = of(1) else {
-                // only where elements are short does an inner dimension of 512 stay whole
-                assert!(inner == 512 && size(dtype) == 2, "{rows}x{inner}x{cols}");
-                continue;
-            };
-            let others = of(3).unwrap();
+            let (alone, others) = (of(1).unwrap(), of(2).unwrap());
             assert_eq!((alone.parts, alone.units), (others.parts, others.units));
             let y = |tile: &PartsTile, images: usize| {
                 if patch == 0 {
@@ -360,8 +358,8 @@ fn an_image_has_the_same_bits_alone_and_among_others_at_real_sizes() {
                 let sizes = [images, side, side, inner / patch / patch];
                 conv(dtype, tile, Conv(sizes, patch, cols, false))
             };
-            let (one, three) = (y(&alone, 1), y(&others, 3));
-            assert!(one == three[..one.len()], "{rows}x{inner}x{cols} {alone:?}");
+            let (one, two) = (y(&alone, 1), y(&others, 2));
+            assert!(one == two[..one.len()], "{rows}x{inner}x{cols} {alone:?}");
         }
     }
 }
@@ -374,6 +372,7 @@ fn parts_follow_one_image_and_blocks_all_of_them() {
                 for cols in [8, 64, 320, 512] {
                     let (parts, units) = inner_parts(dtype, rows, inner, cols);
                     let all = inner.div_ceil(unit_inner(dtype));
+                    let each = each.min(all);
                     assert!(parts * units >= all && (parts - 1) * units < all);
                     for images in [1, 2, 8, 32, 1000] {
                         for family in [
@@ -414,11 +413,19 @@ fn few_rows_have_work_for_many_blocks() {
                 } else {
                     Family::Conv { norm: false }
                 };
-                let Some(tile) = parts_tile(dtype, family, (images, rows), inner, cols) else {
-                    continue;
-                };
+                let tile = parts_tile(dtype, family, (images, rows), inner, cols).unwrap();
                 let (x, y) = tile.grid(images * rows, cols);
-                let each = tile.parts.div_ceil(tile.blocks) * tile.units;
+                let each = (tile.parts.div_ceil(tile.blocks) * tile.units) as usize;
+                let before = if patch == 0 {
+                    let tile = linear_tile(dtype, images * rows, inner, cols, false).unwrap();
+                    (images * rows).div_ceil(tile.rows as usize) * tile.groups as usize
+                } else {
+                    let tile = conv_tile(dtype, images * rows, cols, false);
+                    let tiles_across = cols.div_ceil(tile.cols as usize);
+                    (images * rows).div_ceil(tile.rows as usize) * tiles_across
+                };
+                let all = inner.div_ceil(unit_inner(dtype));
+                print!("whole: {before} blocks, {all} units; ");
                 println!(
                     "{} {images} x {rows} x {inner} x {cols}: {}x{}, {} blocks ({} a tile), {each} units, {} bytes",
                     name(dtype),
