@@ -10,7 +10,8 @@ use super::tiles::{DEEP_STAGES, PROCESSORS, STAGES, to_u32};
 use crate::dtype::DType;
 
 /// Most tiles that several blocks share: with more there is work for every multiprocessor.
-pub const MOST_SHARED_TILES: usize = PROCESSORS as usize;
+pub const MOST_SHARED_TILES: usize = 132;
+const _: () = assert!(MOST_SHARED_TILES as u64 == PROCESSORS);
 
 /// Rows of the smallest tile.
 const FEW_ROWS: usize = 32;

@@ -11,6 +11,7 @@ mod linear;
 mod linear_values;
 mod mlp;
 mod parts;
+mod parts_rule;
 mod patch_conv;
 mod pos_embed;
 mod preprocess;

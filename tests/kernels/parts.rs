@@ -1,14 +1,8 @@
-//! `linear_parts_fwd`, `patch_conv_parts_fwd`: the inner dimension in parts, by one block or by several, and the rule
-//! that says when.
+//! `linear_parts_fwd`, `patch_conv_parts_fwd`: the inner dimension in parts, by one block or by several.
 
 use ptx_emu::{Launch, Report};
-use pvt_cuda::config::{Mode, Variant};
 use pvt_cuda::kernels::pack::{packed_bytes, tokens_order, unit_inner};
-use pvt_cuda::kernels::parts::{Family, MOST_SHARED_TILES, PartsTile, inner_parts, parts_tile};
-use pvt_cuda::kernels::tiles::{MOST_SHARED, conv_tile, linear_tile};
-use pvt_cuda::model::PlanSpec;
-use pvt_cuda::plan::Plan;
-use pvt_cuda::shape::ImageSize;
+use pvt_cuda::kernels::parts::{Family, PartsTile, parts_tile};
 use pvt_cuda::target::DType;
 use pvt_testkit::compare::rel_l2;
 use pvt_testkit::oracle;
@@ -18,12 +12,12 @@ use crate::run::{rounded, values};
 
 const EPS: f32 = 1e-3;
 
-fn count(value: usize) -> u32 {
+pub(crate) fn count(value: usize) -> u32 {
     u32::try_from(value).unwrap()
 }
 
 /// A tile by its sizes, with parts of so many units, shared by so many blocks: the launch that contracts state.
-fn tile(
+pub(crate) fn tile(
     dtype: DType,
     (rows, cols): (usize, usize),
     inner: usize,
@@ -67,7 +61,7 @@ fn shared(tile: &PartsTile, rows: usize, cols: usize) -> [Value; 2] {
     ]
 }
 
-fn launch(tile: &PartsTile, shared: u32, rows: usize, cols: usize) -> Launch {
+pub(crate) fn launch(tile: &PartsTile, shared: u32, rows: usize, cols: usize) -> Launch {
     let (x, y) = tile.grid(rows, cols);
     Launch {
         grid: [count(x), count(y), tile.blocks],
@@ -327,7 +321,7 @@ fn patch_conv_has_the_same_bits_in_every_tile_by_any_number_of_blocks() {
 }
 
 /// Products of PVT-Tiny at 224 that go in parts: rows of an image, inner dimension, columns, and the patch if any.
-const REAL: [(usize, usize, usize, usize); 6] = [
+pub(crate) const REAL: [(usize, usize, usize, usize); 6] = [
     (49, 4096, 64, 8),
     (49, 2048, 128, 4),
     (49, 1280, 320, 2),
@@ -360,113 +354,6 @@ fn an_image_has_the_same_bits_alone_and_among_others_at_real_sizes() {
             };
             let (one, two) = (y(&alone, 1), y(&others, 2));
             assert!(one == two[..one.len()], "{rows}x{inner}x{cols} {alone:?}");
-        }
-    }
-}
-
-#[test]
-fn parts_follow_one_image_and_blocks_all_of_them() {
-    for dtype in DTYPES {
-        for rows in [1, 49, 196, 784, 3136] {
-            for inner in [16, 64, 512, 1280, 2048, 4096] {
-                for cols in [8, 64, 320, 512] {
-                    let (parts, units) = inner_parts(dtype, rows, inner, cols);
-                    let all = inner.div_ceil(unit_inner(dtype));
-                    let each = each.min(all);
-                    assert!(parts * units >= all && (parts - 1) * units < all);
-                    for images in [1, 2, 8, 32, 1000] {
-                        for family in [
-                            Family::Linear,
-                            Family::Conv { norm: false },
-                            Family::Conv { norm: cols <= 128 },
-                        ] {
-                            let tile = parts_tile(dtype, family, (images, rows), inner, cols);
-                            assert_eq!(tile.is_some(), parts > 1);
-                            let Some(tile) = tile else { continue };
-                            assert_eq!((tile.parts, tile.units), (count(parts), count(units)));
-                            assert!(tile.shared.iter().all(|&s| s as usize <= MOST_SHARED));
-                            let (x, y) = tile.grid(images * rows, cols);
-                            assert!(tile.blocks == 1 || x * y <= MOST_SHARED_TILES, "{tile:?}");
-                            assert!(tile.blocks <= tile.parts);
-                            if family == (Family::Conv { norm: true }) {
-                                assert!(tile.cols as usize >= cols);
-                            }
-                        }
-                    }
-                }
-            }
-        }
-        // many images: nothing is stored on the way
-        let many = parts_tile(dtype, Family::Linear, (256, 50), 2048, 512).unwrap();
-        assert_eq!((many.rows, many.blocks), (128, 1));
-    }
-}
-
-/// Blocks, and units that each walks, before and after.
-#[test]
-fn few_rows_have_work_for_many_blocks() {
-    for dtype in DTYPES {
-        for (rows, inner, cols, patch) in REAL {
-            for images in [1, 8, 32] {
-                let family = if patch == 0 {
-                    Family::Linear
-                } else {
-                    Family::Conv { norm: false }
-                };
-                let tile = parts_tile(dtype, family, (images, rows), inner, cols).unwrap();
-                let (x, y) = tile.grid(images * rows, cols);
-                let each = (tile.parts.div_ceil(tile.blocks) * tile.units) as usize;
-                let before = if patch == 0 {
-                    let tile = linear_tile(dtype, images * rows, inner, cols, false).unwrap();
-                    (images * rows).div_ceil(tile.rows as usize) * tile.groups as usize
-                } else {
-                    let tile = conv_tile(dtype, images * rows, cols, false);
-                    let tiles_across = cols.div_ceil(tile.cols as usize);
-                    (images * rows).div_ceil(tile.rows as usize) * tiles_across
-                };
-                let all = inner.div_ceil(unit_inner(dtype));
-                print!("whole: {before} blocks, {all} units; ");
-                println!(
-                    "{} {images} x {rows} x {inner} x {cols}: {}x{}, {} blocks ({} a tile), {each} units, {} bytes",
-                    name(dtype),
-                    tile.rows,
-                    tile.cols,
-                    x * y * tile.blocks as usize,
-                    tile.blocks,
-                    4 * tile.partials(images * rows, cols)
-                );
-                let tiles = rows.div_ceil(32) * cols.div_ceil(64);
-                if images == 1 {
-                    assert!(tile.blocks > 1 && x * y * tile.blocks as usize > 2 * tiles);
-                }
-            }
-        }
-    }
-}
-
-/// Every product of a network is added in the same parts whatever the batch.
-#[test]
-fn plans_have_the_same_parts_in_every_batch() {
-    for variant in Variant::ALL {
-        for dtype in DTYPES {
-            for mode in [Mode::Classify, Mode::Backbone] {
-                let parts = |batch| -> Vec<(String, String)> {
-                    let spec = PlanSpec::infer(batch, ImageSize::square(224), mode);
-                    let plan = Plan::new(&variant.config(), spec.kernels(dtype)).unwrap();
-                    let steps = plan.steps().iter().map(|step| {
-                        let shapes = step.shapes();
-                        let parts = shapes.split_once(" in ").map_or("", |(_, parts)| parts);
-                        let parts = parts.split_once(" by ").map_or("", |(parts, _)| parts);
-                        (step.label().to_owned(), parts.to_owned())
-                    });
-                    steps.collect()
-                };
-                let alone = parts(1);
-                assert!(alone.iter().filter(|(_, parts)| !parts.is_empty()).count() > 8);
-                for batch in [2, 3, 32, 200] {
-                    assert!(alone == parts(batch), "{variant} {dtype} {batch}");
-                }
-            }
         }
     }
 }
