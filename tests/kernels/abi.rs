@@ -7,7 +7,7 @@ use pvt_cuda::DType;
 use pvt_cuda::config::{Mode, PvtConfig, Variant};
 use pvt_cuda::launch::{Arg, Launch, MOST_ARGS};
 use pvt_cuda::model::PlanSpec;
-use pvt_cuda::plan::Plan;
+use pvt_cuda::plan::{Plan, Step};
 use pvt_cuda::shape::ImageSize;
 
 use crate::table::built;
@@ -82,7 +82,7 @@ fn launches(mut look: impl FnMut(&Launch)) {
         height: 100,
         width: 132,
     };
-    let published = Variant::ALL.map(|v| v.config());
+    let published = Variant::ALL.map(Variant::config);
     let configs = published.into_iter().chain(micro()).chain(widths());
     for config in configs {
         for (image, batch) in [
@@ -102,7 +102,7 @@ fn launches(mut look: impl FnMut(&Launch)) {
                         let plan = Plan::new(&config, spec).unwrap();
                         plan.setup()
                             .iter()
-                            .flat_map(|s| s.launches())
+                            .flat_map(Step::launches)
                             .for_each(&mut look);
                         plan.launches().for_each(&mut look);
                     }
