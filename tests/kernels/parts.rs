@@ -320,13 +320,12 @@ fn patch_conv_has_the_same_bits_in_every_tile_by_any_number_of_blocks() {
     }
 }
 
-/// Products of PVT-Tiny at 224 that go in parts: rows of an image, inner dimension, columns, and the patch if any.
-pub(crate) const REAL: [(usize, usize, usize, usize); 6] = [
+/// Products of PVT-Tiny at 224 that go in parts in every type: rows of an image, inner dimension, columns, and the patch if any.
+pub(crate) const REAL: [(usize, usize, usize, usize); 5] = [
     (49, 4096, 64, 8),
     (49, 2048, 128, 4),
     (49, 1280, 320, 2),
     (50, 2048, 512, 0),
-    (196, 1280, 320, 0),
     (49, 1280, 512, 2),
 ];
 
@@ -335,7 +334,7 @@ fn an_image_has_the_same_bits_alone_and_among_others_at_real_sizes() {
     for dtype in DTYPES {
         // every shape in strict f32 and on tensor cores, one in every type
         let whole = matches!(dtype, DType::F32 | DType::Bf16);
-        for (rows, inner, cols, patch) in REAL.into_iter().take(if whole { 6 } else { 1 }) {
+        for (rows, inner, cols, patch) in REAL.into_iter().take(if whole { 5 } else { 1 }) {
             let family = if patch == 0 {
                 Family::Linear
             } else {
@@ -348,7 +347,7 @@ fn an_image_has_the_same_bits_alone_and_among_others_at_real_sizes() {
                 if patch == 0 {
                     return linear(dtype, tile, (images * rows, inner, cols), false);
                 }
-                let side = patch * if rows == 49 { 7 } else { 14 };
+                let side = patch * 7;
                 let sizes = [images, side, side, inner / patch / patch];
                 conv(dtype, tile, Conv(sizes, patch, cols, false))
             };
