@@ -1,23 +1,30 @@
 // linear_fwd:      y[r, o] = sum_c n[r, c] * weight[o, c] + bias[o] + residual[r, o]          r < ROWS, o < COLS
 // linear_gelu_fwd: y[r, o] = gelu(sum_c n[r, c] * weight[o, c] + bias[o]) + residual[r, o]
 //   n = LayerNorm(x) over INNER where gamma is not null, else x
+// linear_parts_fwd: y[r, o] = sum_c x[r, c] * weight[o, c] + bias[o] + residual[r, o], in parts of the inner dimension
 //   x [ROWS, INNER] T, rows x_stride apart, in | gamma, beta [INNER] f32 in or null | normed [ROWS, INNER] T out or
 //   null: LayerNorm(x) | weight [COLS, INNER] T packed (tile.cuh) in | bias [COLS] f32 in or null | residual [ROWS, COLS]
 //   T in or null, may be y | y [ROWS, COLS] T out; with y2 not null y [ROWS, SPLIT] and y2 [ROWS, COLS - SPLIT]
 //   grid (ceil(ROWS / BM), column groups), block THREADS: a block has BM rows and every gridDim.y-th tile of BN columns,
 //   a warp WM x WN of the BM x BN | entries are named by BM x BN
+//   parts: grid (ceil(ROWS / BM), ceil(COLS / BN), Z), for any Z; a part is PART units, of P = ceil(units / PART) parts a
+//   block has ceil(P / Z) | partials [P, tiles, BM BN] f32 scratch and arrived [tiles] u32, zeros before and after, both
+//   null where Z is 1
 //   shared, with units = ceil(INNER / UNIT), 128 bytes of the inner dimension each:
 //   without LayerNorm 128 S (BM + BN), with it 128 S BN + 128 BM units; S = 3 slots, of 32x64 8, in f32 and tf32 4
 //   needs INNER % 16 == 0, COLS % 8 == 0, SPLIT % 16 == 0, x_stride % 8 == 0, 16-byte pointers; rows past ROWS,
 //   columns past COLS and the rest of the last unit are zeros and are not written
 //   x is read once per column group with LayerNorm, once per tile of columns without; the weights once per
-//   tile of rows | f32 sums over INNER upwards; LayerNorm in f32, biased variance in two passes, rounded to T;
+//   tile of rows; partials, where Z is not 1, are written once and read once
+//   f32 sums over INNER upwards, those of parts from zero and then added upwards, so that Z changes no bit;
+//   LayerNorm in f32, biased variance in two passes, rounded to T;
 //   bias, GELU and residual in f32, one rounding to T; repeatable, the same for a row in any batch
 //   defines PVT_DTYPE_*
 //   source: torch.nn.functional.linear; Ba et al. 2016; Hendrycks and Gimpel 2016
 #include "gemm.cuh"
 #include "math.cuh"
 #include "norm.cuh"
+#include "parts.cuh"
 
 struct Linear {
     const T* x;
@@ -164,6 +171,37 @@ template <u32 BM, u32 BN, u32 WM, u32 WN, u32 STAGES, bool GELU> __device__ inli
     ring<STAGES>(own * units, begin, use);
 }
 
+// The same without LayerNorm and GELU, where the inner dimension is added in parts: one tile of columns for a block.
+template <u32 BM, u32 BN, u32 WM, u32 WN, u32 STAGES>
+__device__ inline void linear_parts(const Linear& p, const Parts& parts) {
+    constexpr u32 THREADS = threads(BM, BN, WM, WN);
+    constexpr u32 SLOT_BYTES = (BM + BN) * ROW_BYTES;
+    constexpr u32 STAGED_BYTES = Product<WM, WN>::STAGED * WN * sizeof(float);
+    static_assert(THREADS / WARP * STAGED_BYTES <= STAGES * SLOT_BYTES, "the ring holds what is staged");
+    const u32 row0 = blockIdx.x * BM;
+    const u32 units = ceil_div(p.INNER, UNIT);
+    const u32 col_units = ceil_div(p.COLS, UNIT_COLS);
+    const u32 warp_row = warp_index() % (BM / WM) * WM;
+    const u32 warp_col = warp_index() / (BM / WM) * WN;
+    const auto begin = [&](u32 slot, u32 k) {
+        const u32 s = slot * SLOT_BYTES;
+        copy_weight<BN, THREADS>(s, p.weight, blockIdx.y * (BN / UNIT_COLS), col_units, k, units);
+        copy_rows<BM, THREADS>(s + BN * ROW_BYTES, p, row0, k);
+    };
+    const auto use = [&](Product<WM, WN>& product, u32 slot) {
+        const u32 s = slot * SLOT_BYTES;
+        product.add(s + BN * ROW_BYTES, warp_row, s, warp_col);
+    };
+    Product<WM, WN> total;
+    if (!add_parts<THREADS, STAGES>(total, parts, units, begin, use)) {
+        return;
+    }
+    // all warps have read the ring above; results are staged over it below
+    __syncthreads();
+    float* staged = reinterpret_cast<float*>(s_all + warp_index() * STAGED_BYTES);
+    write<WM, WN, false>(total, staged, p, row0 + warp_row, blockIdx.y * BN + warp_col);
+}
+
 #define LINEAR(name, GELU, BM, BN, WM, WN, S)                                                                       \
     PVT_ENTRY(name##_##BM##x##BN)                                                                                   \
     __launch_bounds__(threads(BM, BN, WM, WN), MIN_BLOCKS)(                                                         \
@@ -189,3 +227,18 @@ LINEAR_BOTH(128, 128, 64, 64, STAGES)
 LINEAR_BOTH(64, 128, 32, 64, STAGES)
 LINEAR_BOTH(64, 64, 32, 32, STAGES)
 LINEAR_BOTH(32, 64, 16, 32, FEW_ROWS_STAGES)
+
+#define LINEAR_PARTS(BM, BN, WM, WN, S)                                                                             \
+    PVT_ENTRY(linear_parts_fwd_##BM##x##BN)                                                                         \
+    __launch_bounds__(threads(BM, BN, WM, WN), MIN_BLOCKS)(                                                         \
+        const T* __restrict__ x, const T* __restrict__ weight, const float* __restrict__ bias, const T* residual,   \
+        T* y, float* partials, u32* arrived, u32 ROWS, u32 INNER, u32 COLS, u32 x_stride, u32 PART) {               \
+        linear_parts<BM, BN, WM, WN, S>({x, nullptr, nullptr, nullptr, weight, bias, residual, y, nullptr, ROWS,    \
+                                         INNER, COLS, COLS, x_stride, 0.0f},                                        \
+                                        {partials, arrived, PART});                                                 \
+    }
+
+// A warp has two sets of sums: at most 32 x 64 of each fit its registers.
+LINEAR_PARTS(128, 128, 32, 64, STAGES)
+LINEAR_PARTS(64, 64, 32, 32, STAGES)
+LINEAR_PARTS(32, 64, 16, 32, FEW_ROWS_STAGES)

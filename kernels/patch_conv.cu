@@ -4,21 +4,27 @@
 //   then, where table is not null, + table[k + n, o]; k = 1 where class_token is not null, else 0, and row 0 of
 //   each image is class_token + table[0]
 // patch_conv_pixels_fwd: the same from pixels x [B, C, H, W], the inner dimension over (c, dy, dx)
+// patch_conv_parts_fwd: patch_conv_fwd, in parts of the inner dimension
 //   x [B, H, W, C] T or [B, C, H, W] f32 in | weight [O, P P C] T packed (tile.cuh) in | bias [O] f32 in or null
 //   gamma, beta [O] f32 in or null | table [k + N, O] T in or null | class_token [O] T in or null | y [B, k + N, O] T out
 //   grid (ceil(B N / BM), ceil(O / BN)), block THREADS: a block has BM patches and BN columns, a warp WM x WN of them
 //   entries are named by BM x BN
+//   parts: grid (ceil(B N / BM), ceil(O / BN), Z), for any Z; a part is PART units of 128 bytes, of P = ceil(units / PART)
+//   parts a block has ceil(P / Z) | partials [P, tiles, BM BN] f32 scratch and arrived [tiles] u32, zeros before and
+//   after, both null where Z is 1
 //   shared 128 S (BM + BN) and 8 BM: a ring of S = 3 slots, of 32x64 8, of rows and columns, which the f32 results use
 //   at the end, and where the patches begin
 //   needs O % 8 == 0, 16-byte pointers, C % 8 == 0 over tokens (f32, tf32: % 4), O <= BN where gamma is not null;
 //   pixels: any C, P, W; moved four at a time where P % 4 == 0 and W % 4 == 0
 //   patches past B N, columns past O and the rest of the last unit are zeros and are not written
-//   x is read once per BN columns, the weights once per BM rows | f32 sums over the inner dimension upwards; LayerNorm
-//   in f32, biased variance in two passes; one rounding to T; repeatable, the same for an image in any batch
+//   x is read once per BN columns, the weights once per BM rows; partials, where Z is not 1, written once and read once
+//   f32 sums over the inner dimension upwards, those of parts from zero and then added upwards, so that Z changes no
+//   bit; LayerNorm in f32, biased variance in two passes; one rounding to T; repeatable, the same for an image in any batch
 //   defines PVT_DTYPE_*
 //   source: torch.nn.functional.conv2d; Wang et al. 2021, "Pyramid Vision Transformer", 3.2 and 3.3
 #include "gemm.cuh"
 #include "norm.cuh"
+#include "parts.cuh"
 #include "patches.cuh"
 
 // What comes after the products.
@@ -116,9 +122,9 @@ __device__ inline void write(const float* s, const Finish& p, const Patches& pat
     }
 }
 
-template <bool PIXELS, u32 BM, u32 BN, u32 WM, u32 WN, u32 STAGES, class In>
+template <bool PIXELS, bool IN_PARTS, u32 BM, u32 BN, u32 WM, u32 WN, u32 STAGES, class In>
 __device__ inline void patch_conv(const In* __restrict__ x, const T* __restrict__ weight, const Patches& patches,
-                                  const Finish& finish) {
+                                  const Finish& finish, const Parts& parts) {
     constexpr u32 THREADS = threads(BM, BN, WM, WN);
     constexpr u32 SLOT_BYTES = (BM + BN) * ROW_BYTES;
     static_assert(BM * BN * sizeof(float) <= STAGES * SLOT_BYTES, "the ring holds the results");
@@ -140,25 +146,31 @@ __device__ inline void patch_conv(const In* __restrict__ x, const T* __restrict_
         __syncthreads();
     }
 
-    u32 next_k = 0;
-    const auto begin = [&](u32 slot) {
+    const auto begin = [&](u32 slot, u32 k) {
         const u32 s = slot * SLOT_BYTES;
         const u32 unit = blockIdx.y * (BN / UNIT_COLS);
-        copy_weight<BN, THREADS>(s, weight, unit, ceil_div(finish.O, UNIT_COLS), next_k, units);
+        copy_weight<BN, THREADS>(s, weight, unit, ceil_div(finish.O, UNIT_COLS), k, units);
         if constexpr (PIXELS) {
-            copy_pixels<BM, THREADS>(s + BN * ROW_BYTES, x, patches, first, next_k);
+            copy_pixels<BM, THREADS>(s + BN * ROW_BYTES, x, patches, first, k);
         } else {
-            copy_patches<BM, THREADS>(s + BN * ROW_BYTES, x, patches, s_first, next_k);
+            copy_patches<BM, THREADS>(s + BN * ROW_BYTES, x, patches, s_first, k);
         }
-        ++next_k;
     };
-    Product<WM, WN> product;
-    product.clear();
-    const auto use = [&](u32 slot) {
+    const auto use = [&](Product<WM, WN>& product, u32 slot) {
         const u32 s = slot * SLOT_BYTES;
         product.add(s + BN * ROW_BYTES, warp_row, s, warp_col);
     };
-    ring<STAGES>(units, begin, use);
+    Product<WM, WN> product;
+    if constexpr (IN_PARTS) {
+        if (!add_parts<THREADS, STAGES>(product, parts, units, begin, use)) {
+            return;
+        }
+    } else {
+        product.clear();
+        u32 next_k = 0;
+        ring<STAGES>(
+            units, [&](u32 slot) { begin(slot, next_k++); }, [&](u32 slot) { use(product, slot); });
+    }
 
     float* staged = reinterpret_cast<float*>(s_all);
     constexpr u32 STAGED = Product<WM, WN>::STAGED;
@@ -180,8 +192,8 @@ __device__ inline void patch_conv(const In* __restrict__ x, const T* __restrict_
         const float* __restrict__ gamma, const float* __restrict__ beta, const T* __restrict__ table,               \
         const T* __restrict__ class_token, T* __restrict__ y, u32 B, u32 H, u32 W, u32 C, u32 P, u32 O,             \
         float eps) {                                                                                                \
-        patch_conv<PIXELS, BM, BN, WM, WN, S>(x, weight, {B, H, W, C, P},                                           \
-                                              {bias, gamma, beta, table, class_token, y, O, eps});                  \
+        patch_conv<PIXELS, false, BM, BN, WM, WN, S>(x, weight, {B, H, W, C, P},                                    \
+                                                     {bias, gamma, beta, table, class_token, y, O, eps}, {});       \
     }
 
 #define PATCH_CONV_BOTH(BM, BN, WM, WN, S)                                                                          \
@@ -196,3 +208,20 @@ PATCH_CONV_BOTH(128, 128, 64, 64, STAGES)
 PATCH_CONV_BOTH(32, 128, 32, 32, STAGES)
 PATCH_CONV_BOTH(128, 64, 32, 64, STAGES)
 PATCH_CONV_BOTH(32, 64, 16, 32, DEEP_STAGES)
+
+#define PATCH_CONV_PARTS(BM, BN, WM, WN, S)                                                                         \
+    PVT_ENTRY(patch_conv_parts_fwd_##BM##x##BN)                                                                     \
+    __launch_bounds__(threads(BM, BN, WM, WN), MIN_BLOCKS)(                                                         \
+        const T* __restrict__ x, const T* __restrict__ weight, const float* __restrict__ bias,                     \
+        const float* __restrict__ gamma, const float* __restrict__ beta, const T* __restrict__ table,               \
+        const T* __restrict__ class_token, T* __restrict__ y, float* partials, u32* arrived, u32 B, u32 H, u32 W,   \
+        u32 C, u32 P, u32 O, u32 PART, float eps) {                                                                 \
+        patch_conv<false, true, BM, BN, WM, WN, S>(x, weight, {B, H, W, C, P},                                      \
+                                                   {bias, gamma, beta, table, class_token, y, O, eps},              \
+                                                   {partials, arrived, PART});                                      \
+    }
+
+// A warp has two sets of sums: at most 32 x 64 of each fit its registers.
+PATCH_CONV_PARTS(128, 128, 32, 64, STAGES)
+PATCH_CONV_PARTS(128, 64, 32, 64, STAGES)
+PATCH_CONV_PARTS(32, 64, 16, 32, DEEP_STAGES)

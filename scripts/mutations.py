@@ -6,6 +6,7 @@
 Works on a copy of the tree (`target/mutations`), which keeps its build between runs.
 """
 
+import os
 import pathlib
 import shutil
 import subprocess
@@ -16,6 +17,52 @@ COPY = ROOT / "target" / "mutations"
 
 # (file, what stands there once, what is put there, test binary, test that has to fail)
 MUTATIONS = [
+    # a row too many
+    ("kernels/layernorm.cu", "const bool there = r < R;", "const bool there = r <= R;",
+     "kernels", "layernorm::matches_f64_at_awkward_and_real_sizes"),
+    # eps outside the root
+    ("kernels/include/rows.cuh",
+     "rstd = 1.0f / __fsqrt_rn(group_sum<LANES>(squares) / static_cast<float>(C) + eps);",
+     "rstd = 1.0f / (__fsqrt_rn(group_sum<LANES>(squares) / static_cast<float>(C)) + eps);",
+     "kernels", "layernorm::eps_counts"),
+    ("kernels/include/norm.cuh",
+     "1.0f / __fsqrt_rn(group_sum(squares, width) * scale + eps);",
+     "1.0f / (__fsqrt_rn(group_sum(squares, width) * scale) + eps);",
+     "kernels", "linear::every_option_alone_and_together"),
+    # a barrier dropped
+    ("kernels/head.cu", "__syncthreads();  // s_x written above by one warp per row, read below by all", "",
+     "kernels", "head::matches_f64_for_any_number_of_images_and_classes"),
+    ("kernels/attention.cu", "__syncthreads();  // s_q and s_k copied above by other threads, read below", "",
+     "kernels", "attention::matches_f64_for_any_number_of_keys_and_every_width"),
+    ("kernels/preprocess.cu", "__syncthreads();  // s_x written above, read below by other threads", "",
+     "kernels", "preprocess::matches_f64_at_any_size"),
+    # a copy that is not awaited
+    ("kernels/include/tile.cuh", "cp_async_wait<STAGES - 2>();", "cp_async_wait<STAGES - 1>();",
+     "kernels", "mlp::matches_f64_at_awkward_sizes"),
+    # a key too many
+    ("kernels/attention.cu", "if (Warp::key(i) >= keys) {", "if (Warp::key(i) > keys) {",
+     "kernels", "attention::matches_f64_for_any_number_of_keys_and_every_width"),
+    # a sum that is not scaled to the new maximum
+    ("kernels/attention.cu", "sum[r] *= factor;", "",
+     "kernels", "attention::the_long_kernels_take_few_keys_and_many"),
+    # the tail of the inner dimension unmasked
+    ("kernels/linear.cu", "const bool valid = row0 + r < p.ROWS && c < p.INNER;",
+     "const bool valid = row0 + r < p.ROWS;",
+     "kernels", "linear::matches_f64_at_awkward_sizes_in_every_tile"),
+    ("kernels/mlp.cu", "if (at < R && c < C) {", "if (at <= R && c < C) {",
+     "kernels", "mlp::matches_f64_at_awkward_sizes"),
+    # a wrong stride
+    ("kernels/pos_embed.cu", "load(row(table, k + down.low * W0 + right.low, C) + c, corner[0][0]);",
+     "load(row(table, k + down.low * H0 + right.low, C) + c, corner[0][0]);",
+     "kernels", "pos_embed::resizes_like_interpolate"),
+    # GELU cut off too early
+    ("kernels/include/math.cuh", "4.4f", "4.0f", "kernels", "linear_values::gelu_of_every_number"),
+    # blocks that do not wait for each other's parts
+    ("kernels/include/parts.cuh", "return before == blocks - 1;", "return before == 0;",
+     "kernels", "parts::linear_has_the_same_bits_however_many_blocks_share_a_tile"),
+    # operands of tf32 truncated
+    ("kernels/include/mma.cuh", 'asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(y) : "f"(__uint_as_float(bits)));', "y = bits;",
+     "kernels", "attention::tf32_rounds_operands_to_nearest"),
 ]
 
 
@@ -34,7 +81,8 @@ def copy_tree():
 
 def fails(binary, test):
     command = ["cargo", "test", "--quiet", "--features", "emu", "--test", binary, "--", "--exact", test]
-    result = subprocess.run(command, cwd=COPY, capture_output=True, text=True)
+    environment = {**os.environ, "PVT_CUDA_BUILD": "require", "PVT_CUDA_ARCHS": "80"}  # the emulator reads PTX
+    result = subprocess.run(command, cwd=COPY, env=environment, capture_output=True, text=True)
     text = result.stdout + result.stderr
     if "error: could not compile" in text or "running 0 tests" in text:
         sys.exit(f"{binary} {test}: not a test that ran\n{text[-2000:]}")

@@ -170,6 +170,12 @@ impl Builder {
         self
     }
 
+    /// Blocks along z, where there is more than one.
+    pub(crate) fn deep(mut self, z: u32) -> Self {
+        self.launch.grid[2] = self.fits("blocks along z", z as usize, 0xffff);
+        self
+    }
+
     pub(crate) fn block(mut self, x: u32, y: u32) -> Self {
         self.launch.block = [x, y, 1];
         self
@@ -223,6 +229,10 @@ impl Builder {
 
     pub(crate) fn in_out(self, id: BufferId) -> Self {
         self.arg(Arg::Buffer(id, Access::InOut))
+    }
+
+    pub(crate) fn in_out_or_null(self, id: Option<BufferId>) -> Self {
+        self.arg(id.map_or(Arg::Null, |id| Arg::Buffer(id, Access::InOut)))
     }
 
     pub(crate) fn null(self) -> Self {

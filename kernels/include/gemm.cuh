@@ -60,6 +60,10 @@ template <u32 WM, u32 WN> struct Product {
 
     float d[M][N];
 
+    // Values of a lane, each by a number.
+    static constexpr u32 COUNT = M * N;
+    __device__ inline float& at(u32 i) { return d[i / N][i % N]; }
+
     __device__ inline void clear() {
 #pragma unroll
         for (u32 i = 0; i < M; ++i) {
@@ -125,6 +129,10 @@ template <u32 WM, u32 WN> struct Product {
     static_assert(WM % MMA_M == 0 && WN % (2 * MMA_N) == 0, "whole fragments, two of B at a time");
 
     float d[M][N][4];
+
+    // Values of a lane, each by a number.
+    static constexpr u32 COUNT = M * N * 4;
+    __device__ inline float& at(u32 i) { return d[i / 4 / N][i / 4 % N][i % 4]; }
 
     __device__ inline void clear() {
 #pragma unroll

@@ -8,6 +8,7 @@ mod table {
 pub mod attention;
 pub mod layernorm;
 pub mod pack;
+pub mod parts;
 pub mod tiles;
 pub mod tuning;
 

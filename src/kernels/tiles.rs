@@ -5,13 +5,13 @@ use super::tuning::{MLP_CHANNELS, MLP_ROWS};
 use crate::dtype::DType;
 
 /// Multiprocessors that a launch should give work to: those of an H100, H200 or B200, near enough.
-const PROCESSORS: u64 = 132;
+pub(super) const PROCESSORS: u64 = 132;
 /// Dynamic shared memory that a block may have on every device from compute capability 8.0 on.
 pub const MOST_SHARED: usize = 99 * 1024;
 /// Slots of the ring of copies in `linear`, `patch_conv` and `mlp`.
-const STAGES: usize = 3;
+pub(super) const STAGES: usize = 3;
 /// Slots where rows are few and memory is what a block waits for.
-const DEEP_STAGES: usize = 8;
+pub(super) const DEEP_STAGES: usize = 8;
 /// Inner dimension, in bytes, whose products take as long as a block's start.
 const START_BYTES: usize = 2 * ROW_BYTES;
 
@@ -298,6 +298,6 @@ pub fn mlp_tile(dtype: DType, _: usize) -> MlpTile {
 const MOST_GROUPS: usize = 0xffff;
 
 /// Sizes of tiles and shared memory, which are small.
-fn to_u32(size: usize) -> u32 {
+pub(super) fn to_u32(size: usize) -> u32 {
     u32::try_from(size).unwrap_or(u32::MAX)
 }

@@ -9,6 +9,7 @@ pub const MODULES: &[(&str, &[&str])] = &[
     ("residual", &["f32", "f16", "bf16"]),
     ("head", &["f32", "f16", "bf16"]),
     ("preprocess", &["f32"]),
+    ("fill", &["f32"]),
     ("attention", &["f32", "tf32", "f16", "bf16"]),
     ("mlp", &["f32", "tf32", "f16", "bf16"]),
     ("patch_conv", &["f32", "tf32", "f16", "bf16"]),
@@ -23,6 +24,7 @@ pub const DEFINES: &[(&str, u32)] = &[
     ("HEAD_CLASSES", HEAD_CLASSES),
     ("HEAD_IMAGES", HEAD_IMAGES),
     ("PRE_THREADS", PRE_THREADS),
+    ("FILL_THREADS", FILL_THREADS),
     ("ATT_KEYS", ATT_KEYS),
     ("ATT_WARPS", ATT_WARPS),
     ("MLP_ROWS", MLP_ROWS),
@@ -49,6 +51,9 @@ pub const HEAD_IMAGES: u32 = 8;
 
 /// Threads of a block of `preprocess`, four pixels each.
 pub const PRE_THREADS: u32 = 256;
+
+/// Threads of a block of `fill`, one element each.
+pub const FILL_THREADS: u32 = 256;
 
 /// Keys of a tile of `attention`: up to as many take its kernels in one pass.
 pub const ATT_KEYS: u32 = 64;

@@ -97,7 +97,10 @@ impl Plan {
             return Err(ShapeError::EmptyBatch.into());
         }
         let mut net = Net {
-            builder: spec.kernels.map_or_else(Builder::new, Builder::for_kernels),
+            builder: spec
+                .kernels
+                .map_or_else(Builder::new, Builder::for_kernels)
+                .images(spec.batch),
             config,
             spec,
         };

@@ -5,6 +5,7 @@
 //! Tokens [B, N, C] with N = H·W are the same memory as an NHWC map [B, H, W, C].
 
 pub(crate) mod attention;
+pub(crate) mod fill;
 pub(crate) mod head;
 pub(crate) mod layernorm;
 pub(crate) mod linear;
@@ -15,6 +16,7 @@ pub(crate) mod preprocess;
 pub(crate) mod residual;
 
 use crate::dtype::DType;
+use crate::kernels::parts::PartsTile;
 use crate::launch::{Launch, LaunchError};
 use crate::plan::BufferId;
 use crate::target::cpu::{Lanes, Memory};
@@ -54,6 +56,7 @@ pub(crate) enum Op {
     Residual(residual::Residual),
     Head(head::Head),
     Preprocess(preprocess::Preprocess),
+    Fill(fill::Fill),
 }
 
 /// What every operator tells the plan and the executor.
@@ -94,6 +97,29 @@ pub(crate) struct Positions {
     pub(crate) class_token: Option<BufferId>,
 }
 
+/// How a product is computed whose inner dimension is added in parts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct InParts {
+    pub(crate) tile: PartsTile,
+    /// Where several blocks share a tile: their sums, and how many have stored theirs.
+    pub(crate) shared: Option<(BufferId, BufferId)>,
+}
+
+impl InParts {
+    /// Buffers written.
+    fn writes(self) -> impl Iterator<Item = BufferId> {
+        self.shared
+            .into_iter()
+            .flat_map(|(partials, arrived)| [partials, arrived])
+    }
+
+    /// For people.
+    fn shapes(self) -> String {
+        let PartsTile { parts, blocks, .. } = self.tile;
+        format!(" in {parts} parts by {blocks}")
+    }
+}
+
 macro_rules! each_op {
     ($self:expr, $op:ident => $body:expr) => {
         match $self {
@@ -107,6 +133,7 @@ macro_rules! each_op {
             Op::Residual($op) => $body,
             Op::Head($op) => $body,
             Op::Preprocess($op) => $body,
+            Op::Fill($op) => $body,
         }
     };
 }

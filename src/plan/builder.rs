@@ -3,6 +3,7 @@
 use super::{BufferId, Elements, Order, Output, Param, Step, View};
 use crate::dtype::DType;
 use crate::error::Result;
+use crate::kernels::parts::Family;
 use crate::ops::attention::Attention;
 use crate::ops::layernorm::LayerNorm;
 use crate::ops::linear::{Epilogue, Linear};
@@ -48,6 +49,10 @@ pub struct Builder {
     pub(super) input_bytes: usize,
     pub(super) params_bytes: usize,
     pub(super) kernels: Option<DType>,
+    /// Images that rows of products belong to, as many to each; 0 as 1.
+    pub(super) images: usize,
+    /// What blocks that share a tile count with, once a step does.
+    pub(super) arrived: Option<BufferId>,
 }
 
 impl Builder {
@@ -141,6 +146,13 @@ impl Builder {
         )?;
         let (weight, bias) = self.linear_params(label, (inner, cols), bias)?;
         let (y, epilogue) = self.linear_output(label, (rows, cols), target)?;
+        let parts = match epilogue {
+            Epilogue::Gelu => None,
+            Epilogue::Store | Epilogue::Accumulate => {
+                let images = self.images_of(rows);
+                self.in_parts(Family::Linear, images, inner, cols)?
+            }
+        };
         self.step(
             label,
             Linear {
@@ -154,6 +166,7 @@ impl Builder {
                 y,
                 norm: None,
                 split: None,
+                parts,
             },
         )?;
         Ok(y)
@@ -257,6 +270,7 @@ impl Builder {
             pixels,
             true,
         )?;
+        let op = self.conv_in_parts(op)?;
         self.step(label, op)?;
         Ok(y)
     }
@@ -303,6 +317,7 @@ impl Builder {
             bias,
             y,
             norm: None,
+            parts: None,
         };
         Ok((op, y))
     }

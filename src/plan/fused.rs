@@ -83,6 +83,7 @@ impl Builder {
             y,
             norm: Some((own, kept)),
             split: None,
+            parts: None,
         };
         self.step(label, op)?;
         Ok((y, kept))
@@ -166,6 +167,7 @@ impl Builder {
             y: q,
             norm: Some((own, None)),
             split: Some((channels, kv)),
+            parts: None,
         };
         self.step(&format!("{label}.qkv"), op)?;
         Ok((q, kv))
@@ -218,9 +220,11 @@ impl Builder {
                 norm: Some((own, Some(positions))),
                 ..op
             };
+            let op = self.conv_in_parts(op)?;
             self.step(conv, op)?;
             return Ok(y);
         }
+        let op = self.conv_in_parts(op)?;
         self.step(conv, op)?;
         let op = LayerNorm {
             rows: batch * tokens,

@@ -10,6 +10,7 @@ mod builder;
 mod dump;
 mod fused;
 mod positions;
+mod shared;
 
 pub(crate) use buffers::{Buffer, Place};
 pub use buffers::{BufferId, Elements, Order, Param, View};
@@ -91,7 +92,7 @@ impl Plan {
         &self.steps
     }
 
-    /// Steps that run once, when parameters are bound: resized position tables.
+    /// Steps that run once, when parameters are bound: resized position tables, counters at zero.
     pub fn setup(&self) -> &[Step] {
         &self.setup
     }

@@ -71,6 +71,17 @@ fn tile(launch: &Launch) -> [u64; 2] {
     sides.unwrap_or_else(|| panic!("{entry} names no tile"))
 }
 
+/// The argument that counts the blocks of a tile which have arrived, where several blocks share one.
+pub(crate) fn arrivals(launch: &Launch) -> Option<usize> {
+    let entry = launch.kernel.entry;
+    let argument = match launch.kernel.module {
+        "linear" if entry.starts_with("linear_parts") => 6,
+        "patch_conv" if entry.starts_with("patch_conv_parts") => 9,
+        _ => return None,
+    };
+    (launch.args[argument] != Arg::Null).then_some(argument)
+}
+
 /// All reads of a launch; arguments that are null are among them.
 pub(crate) fn reads(launch: &Launch) -> Vec<Read> {
     use Role::{Activation, Vector, Weight};
@@ -78,6 +89,14 @@ pub(crate) fn reads(launch: &Launch) -> Vec<Read> {
     let halves = halves(launch);
     let [blocks_x, blocks_y, _] = launch.grid.map(u64::from);
     match launch.kernel.module {
+        // x, weight, bias, residual, y, partials, arrivals, rows, inner, columns …
+        "linear" if launch.kernel.entry.starts_with("linear_parts") => vec![
+            read(0, Activation, blocks_y),
+            read(1, Weight, blocks_x),
+            read(2, Vector, WARPS * halves * blocks_x),
+            read(3, Activation, 1),
+            read(5, Activation, 1),
+        ],
         // x, gamma, beta, normed, weight, bias, residual, y, y2, rows, inner, columns …
         "linear" => {
             let normed = launch.args[1] != Arg::Null;
@@ -106,10 +125,12 @@ pub(crate) fn reads(launch: &Launch) -> Vec<Read> {
                 read(6, Vector, WARPS * halves * blocks_x),
             ]
         }
-        // x, weight, bias, gamma, beta, table, class token, y, batch, …
+        // x, weight, bias, gamma, beta, table, class token, y, [partials, arrivals,] batch, …
         "patch_conv" => {
             let norms = halves * blocks_x * tile(launch)[0];
-            vec![
+            let partials = launch.kernel.entry.starts_with("patch_conv_parts");
+            let partials = partials.then(|| read(8, Activation, 1));
+            let mut all = vec![
                 read(0, Activation, blocks_y),
                 read(1, Weight, blocks_x),
                 read(2, Vector, WARPS * halves * blocks_x),
@@ -117,7 +138,9 @@ pub(crate) fn reads(launch: &Launch) -> Vec<Read> {
                 read(4, Vector, norms),
                 read(5, Activation, size[0]),
                 read(6, Activation, size[0]),
-            ]
+            ];
+            all.extend(partials);
+            all
         }
         // q, keys and values, y, lse, batch, queries, keys, heads, scale
         "attention" => vec![
@@ -163,6 +186,7 @@ pub(crate) fn reads(launch: &Launch) -> Vec<Read> {
             read(2, Activation, size[0]),
         ],
         "residual" => vec![read(0, Activation, 1), read(1, Activation, 1)],
+        "preprocess" => vec![read(0, Activation, 1)],
         other => panic!("`{other}` has no contract here"),
     }
 }

@@ -93,6 +93,7 @@ fn launches(mut look: impl FnMut(&Launch)) {
         for (image, batch) in [
             (square(224), 1),
             (square(224), 32),
+            (square(224), 1024),
             (square(64), 3),
             (odd, 2),
             (square(448), 1),

@@ -4,6 +4,7 @@
 mod abi;
 mod attention;
 mod attention_cost;
+mod fill;
 mod gpu;
 mod head;
 mod layernorm;
@@ -11,6 +12,8 @@ mod linear;
 mod linear_values;
 mod mlp;
 mod opcodes;
+mod parts;
+mod parts_rule;
 mod patch_conv;
 mod pos_embed;
 mod preprocess;

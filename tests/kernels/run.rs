@@ -99,7 +99,7 @@ pub(crate) fn values(dtype: &str, bytes: &[u8]) -> Vec<f32> {
 }
 
 /// The module, parsed once.
-fn parsed(name: &'static str, dtype: &'static str) -> Module {
+pub(crate) fn parsed(name: &'static str, dtype: &'static str) -> Module {
     type Parsed = Mutex<HashMap<(&'static str, &'static str), Module>>;
     static PARSED: OnceLock<Parsed> = OnceLock::new();
     let mut all = PARSED.get_or_init(Parsed::default).lock().unwrap();

@@ -2,6 +2,7 @@
 //! published models. Every run is repeated with 1, 2 and 3 threads and must give the same bits.
 
 mod attention;
+mod fill;
 mod harness;
 mod head;
 mod layernorm;

@@ -4,9 +4,13 @@ use super::{Epilogue, Linear};
 use crate::dtype::DType;
 use crate::kernels::tiles::linear_tile;
 use crate::launch::{Launch, LaunchError};
+use crate::ops::InParts;
 
-/// One launch: blocks of rows, and groups of columns.
+/// One launch: blocks of rows, and groups of columns; or, in parts, tiles with the blocks that share them.
 pub(super) fn forward(op: &Linear, dtype: DType) -> Result<Vec<Launch>, LaunchError> {
+    if let Some(parts) = op.parts {
+        return in_parts(op, parts, dtype);
+    }
     let tile = linear_tile(dtype, op.rows, op.inner, op.cols, op.norm.is_some());
     let tile = tile.ok_or(LaunchError::TooLarge {
         kernel: "linear_fwd",
@@ -48,5 +52,36 @@ pub(super) fn forward(op: &Linear, dtype: DType) -> Result<Vec<Launch>, LaunchEr
         )
         .size("row stride", op.inner)
         .f32(norm.map_or(0.0, |n| n.eps));
+    Ok(vec![launch.build()?])
+}
+
+fn in_parts(
+    op: &Linear,
+    InParts { tile, shared }: InParts,
+    dtype: DType,
+) -> Result<Vec<Launch>, LaunchError> {
+    let (x, y) = tile.grid(op.rows, op.cols);
+    let launch = Launch::of("linear", tile.linear_entry, dtype.name())
+        .grid(x, y)
+        .deep(tile.blocks)
+        .block(tile.threads, 1)
+        .shared(tile.shared[0])
+        .multiple("inner dimension", op.inner, 16)
+        .multiple("columns", op.cols, 8)
+        .input(op.x)
+        .input(op.weight)
+        .input_or_null(op.bias);
+    let launch = match op.epilogue {
+        Epilogue::Accumulate => launch.in_out(op.y).in_out(op.y),
+        Epilogue::Store | Epilogue::Gelu => launch.null().output(op.y),
+    };
+    let launch = launch
+        .output_or_null(shared.map(|(partials, _)| partials))
+        .in_out_or_null(shared.map(|(_, arrived)| arrived))
+        .size("rows", op.rows)
+        .size("inner dimension", op.inner)
+        .size("columns", op.cols)
+        .size("row stride", op.inner)
+        .size("units of a part", tile.units as usize);
     Ok(vec![launch.build()?])
 }

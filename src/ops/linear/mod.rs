@@ -14,7 +14,7 @@ mod launch;
 
 pub(crate) use cpu::panel;
 
-use super::{Norm, Op, OpSpec, count};
+use super::{InParts, Norm, Op, OpSpec, count};
 use crate::dtype::DType;
 use crate::launch::{Launch, LaunchError};
 use crate::plan::BufferId;
@@ -45,6 +45,8 @@ pub(crate) struct Linear {
     pub(crate) norm: Option<(Norm, Option<BufferId>)>,
     /// Kernels only: columns from this one on go to a buffer of their own.
     pub(crate) split: Option<(usize, BufferId)>,
+    /// Kernels only, and only without `norm`, `split` and GELU.
+    pub(crate) parts: Option<InParts>,
 }
 
 impl OpSpec for Linear {
@@ -59,7 +61,9 @@ impl OpSpec for Linear {
     fn writes(&self) -> Vec<BufferId> {
         let kept = self.norm.and_then(|(_, kept)| kept);
         let split = self.split.map(|(_, y)| y);
-        [self.y].into_iter().chain(kept).chain(split).collect()
+        let parts = self.parts.into_iter().flat_map(InParts::writes);
+        let own = [self.y].into_iter().chain(kept).chain(split);
+        own.chain(parts).collect()
     }
 
     fn macs(&self) -> u64 {
@@ -74,8 +78,9 @@ impl OpSpec for Linear {
         };
         let norm = if self.norm.is_some() { "norm " } else { "" };
         let split = if self.split.is_some() { " split" } else { "" };
+        let parts = self.parts.map(InParts::shapes).unwrap_or_default();
         format!(
-            "{norm}x[{},{}] w[{},{}]{tail}{split}",
+            "{norm}x[{},{}] w[{},{}]{tail}{split}{parts}",
             self.rows, self.inner, self.cols, self.inner
         )
     }

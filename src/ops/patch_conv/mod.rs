@@ -17,7 +17,7 @@
 mod cpu;
 mod launch;
 
-use super::{Norm, Op, OpSpec, Positions, count};
+use super::{InParts, Norm, Op, OpSpec, Positions, count};
 use crate::dtype::DType;
 use crate::launch::{Launch, LaunchError};
 use crate::plan::BufferId;
@@ -46,6 +46,8 @@ pub(crate) struct PatchConv {
     pub(crate) y: BufferId,
     /// Kernels only: rows of the result are normalised, and positions added.
     pub(crate) norm: Option<(Norm, Option<Positions>)>,
+    /// Kernels only, and only over tokens.
+    pub(crate) parts: Option<InParts>,
 }
 
 impl PatchConv {
@@ -74,7 +76,8 @@ impl OpSpec for PatchConv {
     }
 
     fn writes(&self) -> Vec<BufferId> {
-        vec![self.y]
+        let parts = self.parts.into_iter().flat_map(InParts::writes);
+        [self.y].into_iter().chain(parts).collect()
     }
 
     fn macs(&self) -> u64 {
@@ -93,7 +96,8 @@ impl OpSpec for PatchConv {
             Some((_, None)) => " norm",
             None => "",
         };
-        format!("x[{x}] w[{},{c},{p},{p}]{norm}", self.out_chans)
+        let parts = self.parts.map(InParts::shapes).unwrap_or_default();
+        format!("x[{x}] w[{},{c},{p},{p}]{norm}{parts}", self.out_chans)
     }
 
     fn lane_len(&self) -> usize {
