@@ -19,9 +19,9 @@ fn spec() -> PlanSpec {
     PlanSpec::infer(1, ImageSize::square(224), Mode::Classify)
 }
 
-/// Logits on the CPU, which other tests hold against published values.
-fn cpu_logits() -> Vec<f32> {
-    let plan = Arc::new(Plan::new(&Variant::Tiny.config(), spec()).unwrap());
+/// A result on the CPU, which other tests hold against published values.
+fn on_cpu(spec: PlanSpec, output: &str) -> Vec<f32> {
+    let plan = Arc::new(Plan::new(&Variant::Tiny.config(), spec).unwrap());
     let params = Params::load(&plan, |p, out| {
         hash::parameter(&p.name, &p.shape, out);
         Ok::<_, Error>(())
@@ -30,7 +30,7 @@ fn cpu_logits() -> Vec<f32> {
     let mut cpu = Executor::new(plan, params.unwrap(), target).unwrap();
     let input = hash::image(cpu.plan().input_len());
     cpu.run(&input).unwrap();
-    cpu.output("logits").unwrap()
+    cpu.output(output).unwrap()
 }
 
 /// The whole forward pass with all checks on, within `most` on two threads.
@@ -49,7 +49,7 @@ fn tiny(dtype: DType, tolerance: f64, most: Duration) {
         .map(|(_, r)| r.counters.warp_instructions.total())
         .sum();
     let found = run.output("logits").unwrap().unwrap();
-    let error = compare::rel_l2(&found, &compare::widen(&cpu_logits()));
+    let error = compare::rel_l2(&found, &compare::widen(&on_cpu(spec(), "logits")));
     println!(
         "{dtype}: {} launches, {instructions} warp instructions, {time:.1?}, error {error:.1e}",
         reports.len()
@@ -77,4 +77,27 @@ fn tiny_in_tf32() {
 #[test]
 fn tiny_in_f32() {
     tiny(DType::F32, 5e-6, Duration::from_secs(90));
+}
+
+/// An image that is no multiple of anything, two at a time: resized position tables, patches that end short.
+#[test]
+fn maps_of_200_by_264() {
+    let image = ImageSize {
+        height: 200,
+        width: 264,
+    };
+    let spec = PlanSpec::infer(2, image, Mode::Backbone);
+    for (dtype, bound) in [(DType::Bf16, 3e-2), (DType::F16, 4e-3)] {
+        let device = EmuDevice::new(2);
+        let mut run = executor(&device, &Variant::Tiny.config(), spec.kernels(dtype));
+        let input = hash::image(run.plan().input_len());
+        run.run(&input).unwrap();
+        for stage in 1..=4 {
+            let name = format!("feature{stage}");
+            let found = run.output(&name).unwrap().unwrap();
+            let error = compare::rel_l2(&found, &compare::widen(&on_cpu(spec, &name)));
+            println!("{dtype} {name}: {error:.1e}");
+            assert!(error < bound, "{dtype} {name}: {error:e}");
+        }
+    }
 }

@@ -5,6 +5,7 @@ mod abi;
 mod attention;
 mod attention_cost;
 mod fill;
+mod gelu;
 mod gpu;
 mod head;
 mod layernorm;
