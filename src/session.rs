@@ -140,7 +140,7 @@ impl Session {
     /// Logits [batch, classes] of `pixels` [batch, in_chans, H, W], normalised.
     ///
     /// # Errors
-    /// As [`Session::executor`] and [`Executor::run`]; [`Error::Mode`] in [`Mode::Backbone`].
+    /// As [`Session::executor`] and [`Run::run`]; [`Error::Mode`] in [`Mode::Backbone`].
     pub fn classify(&mut self, batch: usize, image: ImageSize, pixels: &[f32]) -> Result<Vec<f32>> {
         self.must_give(Mode::Classify)?;
         let executor = self.executor(batch, image)?;
@@ -151,7 +151,7 @@ impl Session {
     /// The four feature maps of `pixels` [batch, in_chans, H, W], normalised.
     ///
     /// # Errors
-    /// As [`Session::executor`] and [`Executor::run`]; [`Error::Mode`] in [`Mode::Classify`].
+    /// As [`Session::executor`] and [`Run::run`]; [`Error::Mode`] in [`Mode::Classify`].
     pub fn features(
         &mut self,
         batch: usize,

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use half::{bf16, f16};
 
-use super::{Backend, Reader, Run, check_input};
+#[cfg(any(feature = "cuda", feature = "emu"))]
+use super::Backend;
+use super::{Reader, Run, check_input};
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::kernels::pack::pack;
@@ -291,12 +293,14 @@ impl<D: Device + 'static> Run for DeviceExecutor<D> {
 }
 
 /// The backend on a device.
+#[cfg(any(feature = "cuda", feature = "emu"))]
 #[derive(Debug)]
 pub(super) struct OnDevice<D: Device> {
     device: D,
     params: Option<Arc<DeviceParams<D>>>,
 }
 
+#[cfg(any(feature = "cuda", feature = "emu"))]
 impl<D: Device> OnDevice<D> {
     pub(super) fn new(device: D) -> Self {
         Self {
@@ -306,6 +310,7 @@ impl<D: Device> OnDevice<D> {
     }
 }
 
+#[cfg(any(feature = "cuda", feature = "emu"))]
 impl<D: Device + 'static> Backend for OnDevice<D> {
     fn loaded(&self) -> bool {
         self.params.is_some()

@@ -97,7 +97,7 @@ fn pictures_may_be_bytes() {
     let (batch, side) = (2, 64);
     let area = side * side;
     let pictures: Vec<u8> = (0..batch * area * 3)
-        .map(|i| (i * 37 % 251) as u8)
+        .map(|i| u8::try_from(i * 37 % 251).unwrap())
         .collect();
     let pixels: Vec<f32> = (0..pictures.len())
         .map(|i| {

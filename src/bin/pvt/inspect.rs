@@ -245,9 +245,8 @@ fn plan(args: &PlanArgs) -> Result<()> {
         ..
     } = args.model.read()?;
     let kernels = match args.target {
-        TargetKind::Cuda(_) | TargetKind::Emu => Some(args.dtype),
         TargetKind::Auto | TargetKind::Cpu if args.dtype == DType::F32 => None,
-        TargetKind::Auto => Some(args.dtype),
+        TargetKind::Auto | TargetKind::Cuda(_) | TargetKind::Emu => Some(args.dtype),
         TargetKind::Cpu => return Err(TargetError::Dtype { dtype: args.dtype }.into()),
     };
     let plan = Plan::new(

@@ -2,7 +2,7 @@
 
 use super::Preprocess;
 use crate::kernels::tuning::PRE_THREADS;
-use crate::launch::{Launch, LaunchError};
+use crate::launch::{Builder, Launch, LaunchError};
 
 /// Pixels of a thread.
 const QUAD: usize = 4;
@@ -18,7 +18,7 @@ pub(super) fn forward(op: &Preprocess) -> Result<Vec<Launch>, LaunchError> {
         .size("batch", op.batch)
         .size("height", h)
         .size("width", w);
-    let launch = op.mean.into_iter().fold(launch, |l, mean| l.f32(mean));
+    let launch = op.mean.into_iter().fold(launch, Builder::f32);
     let launch = op.std.into_iter().fold(launch, |l, std| l.f32(1.0 / std));
     Ok(vec![launch.build()?])
 }
