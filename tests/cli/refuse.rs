@@ -94,7 +94,11 @@ const TABLE: &[(&[&str], i32, &[&str])] = &[
         3,
         &["cuda", "--target cpu"],
     ),
-    (&["verify", MICRO, "--dtype", "bf16"], 3, &["bf16", "f32"]),
+    (
+        &["verify", MICRO, "--target", "cpu", "--dtype", "bf16"],
+        3,
+        &["bf16", "f32"],
+    ),
     (
         &["verify", "tests/fixtures"],
         4,
