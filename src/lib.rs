@@ -5,6 +5,9 @@
 //! | run a model on pictures of any size | [`session::Session`] |
 //! | know steps, shapes and memory beforehand | [`plan::Plan`], [`model::PlanSpec`] |
 //! | run a plan on threads you own, without allocation | [`executor::Executor`], [`target::cpu::CpuTarget`] |
+//! | choose the CPU, a GPU or the emulator | [`target::TargetKind`] |
+//! | run a plan on a GPU, or on a device of your own | [`executor::DeviceExecutor`], [`target::device::Device`] |
+//! | run inside another engine, on its stream and memory | `embed::Enqueue` (feature `cuda`) |
 //! | describe a model | [`config::PvtConfig`], [`config::Variant`] |
 //! | load weights | [`weights::Weights`], [`weights::TensorFile`] |
 //! | prepare pictures | [`picture::Picture`], [`picture::prepare`] (feature `picture`) |
