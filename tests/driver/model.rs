@@ -275,6 +275,33 @@ fn memory_that_is_too_short_or_misplaced_is_refused_before_anything_runs() {
     });
 }
 
+/// Plans are shared by threads; each pass has its own stream and workspace.
+#[test]
+fn passes_run_on_streams_of_their_own() {
+    fn shared<T: Send + Sync>(_: &T) {}
+    on_stand_in(&[], || {
+        let device = CudaDevice::open(0).unwrap();
+        let engines = [DType::F16, DType::F32].map(|t| Engine::new(&device, t, Mode::Backbone));
+        shared(&engines[0].ready);
+        shared(&device);
+        let alone = engines.each_ref().map(|engine| {
+            engine.enqueue(&device, &engine.bindings).unwrap();
+            device.finish().unwrap();
+            engine.outputs()
+        });
+        std::thread::scope(|scope| {
+            for (engine, alone) in engines.iter().zip(&alone) {
+                let queue = device.new_queue().unwrap();
+                scope.spawn(move || {
+                    engine.enqueue(&queue, &engine.bindings).unwrap();
+                    queue.finish().unwrap();
+                    assert!(engine.outputs() == *alone);
+                });
+            }
+        });
+    });
+}
+
 /// The examples of this crate that need a GPU.
 #[test]
 fn examples_run() {
