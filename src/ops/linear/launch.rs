@@ -2,9 +2,12 @@
 
 use super::{Epilogue, Linear};
 use crate::dtype::DType;
-use crate::kernels::tiles::linear_tile;
+use crate::kernels::tiles::{MOST_SHARED, linear_tile};
 use crate::launch::{Launch, LaunchError};
 use crate::ops::InParts;
+
+/// Rows of the smallest tile.
+const FEWEST_ROWS: usize = 32;
 
 /// One launch: blocks of rows, and groups of columns; or, in parts, tiles with the blocks that share them.
 pub(super) fn forward(op: &Linear, dtype: DType) -> Result<Vec<Launch>, LaunchError> {
@@ -12,11 +15,12 @@ pub(super) fn forward(op: &Linear, dtype: DType) -> Result<Vec<Launch>, LaunchEr
         return in_parts(op, parts, dtype);
     }
     let tile = linear_tile(dtype, op.rows, op.inner, op.cols, op.norm.is_some());
+    // plans take LayerNorm as a step of its own where its rows would not fit
     let tile = tile.ok_or(LaunchError::TooLarge {
         kernel: "linear_fwd",
-        what: "inner dimension",
+        what: "inner dimension behind LayerNorm",
         found: op.inner,
-        most: 0,
+        most: MOST_SHARED / (FEWEST_ROWS * dtype.bytes()),
     })?;
     let entry = match op.epilogue {
         Epilogue::Gelu => tile.gelu_entry,
