@@ -197,6 +197,7 @@ fn json_has_every_part() {
         keys,
         [
             "block",
+            "buffers",
             "clean",
             "counters",
             "grid",
