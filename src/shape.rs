@@ -79,7 +79,7 @@ pub enum ShapeError {
     },
     /// The caller's input does not have the planned length.
     #[error(
-        "the input holds {found} values, the plan reads {expected} of them in its own type; plan for this batch and image size"
+        "the input holds {found} values, the plan reads {expected}; plan for this batch and image size"
     )]
     Input {
         /// Values given.

@@ -306,7 +306,7 @@ fn an_input_of_the_wrong_length_is_refused_before_anything_runs() {
         assert_eq!(
             error.to_string(),
             format!(
-                "the input holds {found} f32 values, the plan reads {expected}; plan for this batch \
+                "the input holds {found} values, the plan reads {expected}; plan for this batch \
                  and image size"
             )
         );

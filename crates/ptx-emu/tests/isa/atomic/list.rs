@@ -243,5 +243,8 @@ pub(super) fn forms() -> Vec<Case> {
     for order in [".relaxed.gpu", ".release.cta", ".release.gpu"] {
         cases.push(add.case("red", order, Space::Global));
     }
+    let all = integers();
+    let count = all.iter().filter(|form| form.operation == "inc.u32");
+    cases.extend(count.map(|form| form.case("atom", ".relaxed.gpu", Space::Global)));
     cases
 }
