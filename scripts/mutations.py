@@ -3,7 +3,7 @@
 
     python3 scripts/mutations.py [WORD]     those whose file or text has WORD; all without
 
-Works on a copy of the tree (`target/mutations`).
+Works on a copy of the tree (`target/mutations`) with a build of its own: cargo would take one for the other.
 """
 
 import os
@@ -84,7 +84,7 @@ def copy_tree():
 
 def fails(binary, test):
     command = ["cargo", "test", "--quiet", "--features", "emu", "--test", binary, "--", "--exact", test]
-    environment = {**os.environ, "CARGO_TARGET_DIR": str(ROOT / "target"), "PVT_CUDA_BUILD": "require", "PVT_CUDA_ARCHS": "80"}  # the emulator reads PTX
+    environment = {**os.environ, "CARGO_TARGET_DIR": str(COPY / "target"), "PVT_CUDA_BUILD": "require", "PVT_CUDA_ARCHS": "80"}  # the emulator reads PTX
     result = subprocess.run(command, cwd=COPY, env=environment, capture_output=True, text=True)
     text = result.stdout + result.stderr
     if "error: could not compile" in text or "running 0 tests" in text:
