@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use pvt_cuda::config::{Mode, PvtConfig, Variant};
 use pvt_cuda::executor::{Executor, Params};
+use pvt_cuda::kernels::KernelsNotBuilt;
 use pvt_cuda::launch::LaunchError;
 use pvt_cuda::model::PlanSpec;
 use pvt_cuda::plan::Plan;
 use pvt_cuda::shape::{ImageSize, ShapeError};
 use pvt_cuda::target::cpu::CpuTarget;
+use pvt_cuda::target::cuda::CudaError;
 use pvt_cuda::target::{TargetError, TargetKind};
 use pvt_cuda::{DType, Error};
 
@@ -87,4 +89,20 @@ fn auto_in_a_type_that_only_a_gpu_has() {
     let (target, why) = TargetKind::choose(DType::F32, 1).unwrap();
     assert_eq!(target.name(), "cpu");
     assert!(why.contains("cpu, 1 threads, as there is no GPU"), "{why}");
+}
+
+#[test]
+fn kernels_that_were_not_built() {
+    let error = Error::from(TargetError::from(CudaError::from(KernelsNotBuilt {
+        reason: "off: PVT_CUDA_BUILD=off",
+    })));
+    let text = error.to_string();
+    for word in [
+        "no GPU kernels",
+        "PVT_CUDA_BUILD=off",
+        "PVT_NVRTC",
+        "build again",
+    ] {
+        assert!(text.contains(word), "{text}");
+    }
 }
