@@ -40,7 +40,7 @@ impl DType {
     }
 
     /// Bytes of an element in memory.
-    pub fn bytes(self) -> usize {
+    pub const fn bytes(self) -> usize {
         match self {
             Self::F32 | Self::Tf32 => 4,
             Self::F16 | Self::Bf16 => 2,

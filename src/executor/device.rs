@@ -9,7 +9,7 @@ use super::Backend;
 use super::{Reader, Run, check_input};
 use crate::dtype::DType;
 use crate::error::Result;
-use crate::kernels::pack::pack;
+use crate::kernels::pack::{pack, tokens_order};
 use crate::launch::{Arg, Launch};
 use crate::plan::{BufferId, Elements, Order, Param, Place, Plan, Step, View};
 use crate::shape::ShapeError;
@@ -66,11 +66,9 @@ fn laid_out(dtype: DType, param: &Param, values: &[f32]) -> Vec<u8> {
         Order::Vector => to_bytes(DType::F32, values),
         Order::Tensor => to_bytes(dtype, values),
         Order::Matrix { .. } => pack(dtype, values, cols, inner, |k| k),
-        Order::ChannelsLast { in_chans, patch } => {
-            let area = patch * patch;
-            let order = |k: usize| k % in_chans * area + k / in_chans;
-            pack(dtype, values, cols, inner, order)
-        }
+        Order::ChannelsLast { in_chans, patch } => pack(dtype, values, cols, inner, |k| {
+            tokens_order(in_chans, patch, k)
+        }),
     }
 }
 
@@ -219,10 +217,13 @@ impl<D: Device> DeviceExecutor<D> {
         if found != expected || self.plan.input_len != expected {
             return Err(ShapeError::Input { found, expected }.into());
         }
-        self.device.write(&self.input, 0, pictures)?;
-        for step in &self.steps {
-            self.launch(step)?;
-        }
+        self.pass(pictures)
+    }
+
+    /// One forward pass on the bytes of the input.
+    fn pass(&self, input: &[u8]) -> Result<()> {
+        self.device.write(&self.input, 0, input)?;
+        self.steps.iter().try_for_each(|step| self.launch(step))?;
         self.device.finish()
     }
 }
@@ -261,12 +262,7 @@ impl<D: Device + 'static> Run for DeviceExecutor<D> {
 
     fn run(&mut self, input: &[f32]) -> Result<()> {
         check_input(&self.plan, input, self.check_finite)?;
-        self.device
-            .write(&self.input, 0, bytemuck::cast_slice(input))?;
-        for step in &self.steps {
-            self.launch(step)?;
-        }
-        self.device.finish()
+        self.pass(bytemuck::cast_slice(input))
     }
 
     fn run_observed(&mut self, input: &[f32], after: &mut (dyn FnMut(usize) + Send)) -> Result<()> {

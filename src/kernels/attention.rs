@@ -1,7 +1,8 @@
 //! Which kernel of attention, and how it is launched: a function of type and shape.
 
+use super::tiles::MOST_SHARED;
 use super::tuning::{ATT_KEYS, ATT_WARPS};
-use crate::target::DType;
+use crate::dtype::DType;
 
 /// Queries of a warp, and what long kernels of 16-bit types give it where heads are no wider than
 /// `WIDE`: readings of keys and values are then shared by twice as many.
@@ -10,8 +11,6 @@ const WIDE: usize = 64;
 /// Blocks that should be there before one gets more queries: a large device has about as many
 /// multiprocessors.
 const BLOCKS: u32 = 132;
-/// Most bytes of shared memory that a block takes on every device from compute capability 8.0 on.
-const MOST_SHARED: u32 = 99 * 1024;
 
 /// Channels of a head for which there are kernels.
 pub const HEAD_DIMS: [usize; 4] = [16, 32, 64, 128];
@@ -50,7 +49,7 @@ pub fn launch_shape(
     let queries = u32::try_from(queries).ok().filter(|n| *n > 0)?;
     let images = u32::try_from(batch.checked_mul(heads)?).ok()?;
     let long = keys > ATT_KEYS;
-    let half = matches!(dtype, DType::F16 | DType::Bf16);
+    let half = dtype.bytes() == 2;
     let of_warp = if long && half && head_dim <= WIDE {
         2 * QUERIES
     } else {
@@ -60,7 +59,7 @@ pub fn launch_shape(
     let shared = |warps: u32| shared_bytes(dtype, head_dim, of_warp * warps);
 
     let mut warps = ATT_WARPS;
-    while shared(warps)? > MOST_SHARED || of_warp * (warps / 2) >= queries {
+    while shared(warps)? as usize > MOST_SHARED || of_warp * (warps / 2) >= queries {
         warps /= 2;
     }
     if warps == ATT_WARPS && blocks(warps)? < BLOCKS {
@@ -80,15 +79,11 @@ pub fn launch_shape(
 
 /// The queries of a block, keys and values, in strict f32 also the weights of each query.
 fn shared_bytes(dtype: DType, head_dim: usize, queries: u32) -> Option<u32> {
-    let size = match dtype {
-        DType::F32 | DType::Tf32 => 4,
-        DType::F16 | DType::Bf16 => 2,
-    };
     let weights = match dtype {
         DType::F32 => 4 * ATT_KEYS * queries,
         _ => 0,
     };
-    let row = u32::try_from(head_dim).ok()? * size;
+    let row = u32::try_from(head_dim * dtype.bytes()).ok()?;
     Some((queries + 2 * ATT_KEYS) * row + weights)
 }
 
@@ -143,7 +138,7 @@ mod tests {
                         let tiles = shape.grid[0] as usize / batch / 2;
                         let of_block = (QUERIES * shape.block[1]) as usize;
                         assert!(tiles * of_block >= queries && (tiles - 1) * of_block < queries);
-                        assert!(shape.shared <= MOST_SHARED, "{dtype} {head_dim}");
+                        assert!(shape.shared as usize <= MOST_SHARED, "{dtype} {head_dim}");
                     }
                 }
             }

@@ -1,20 +1,19 @@
 //! How many rows a block of `layernorm` takes: a function of type and width.
 
 use super::tuning::LN_ROWS;
-use crate::target::DType;
+use crate::dtype::DType;
 
 /// Lanes of a warp.
 const WARP: usize = 32;
+/// Bytes that a lane takes at a time.
+const VECTOR_BYTES: usize = 16;
 /// Fewest lanes that hold a row.
 const FEWEST: usize = 8;
 
 /// Rows of a block: a narrow row is held by 8 or 16 lanes, and a warp takes as many rows as it has such groups.
 /// A grid of ⌈R / this⌉ blocks is enough; more do nothing.
 pub fn rows_of_block(dtype: DType, channels: usize) -> u32 {
-    let vector = match dtype {
-        DType::F32 | DType::Tf32 => 4,
-        DType::F16 | DType::Bf16 => 8,
-    };
+    let vector = VECTOR_BYTES / dtype.bytes();
     let lanes = channels.div_ceil(vector).next_power_of_two();
     let groups = WARP / lanes.clamp(FEWEST, WARP);
     LN_ROWS * u32::try_from(groups).unwrap_or(1)

@@ -15,17 +15,9 @@ pub const UNIT_BYTES: usize = UNIT_COLS * ROW_BYTES;
 const CHUNK_BYTES: usize = 16;
 const CHUNKS: usize = ROW_BYTES / CHUNK_BYTES;
 
-/// Bytes of an element in memory.
-pub(super) const fn element_bytes(dtype: DType) -> usize {
-    match dtype {
-        DType::F32 | DType::Tf32 => 4,
-        DType::F16 | DType::Bf16 => 2,
-    }
-}
-
 /// Elements of the inner dimension in a unit.
 pub const fn unit_inner(dtype: DType) -> usize {
-    ROW_BYTES / element_bytes(dtype)
+    ROW_BYTES / dtype.bytes()
 }
 
 /// Bytes of [cols, inner] when packed.
@@ -53,7 +45,7 @@ pub fn pack(
     order: impl Fn(usize) -> usize,
 ) -> Vec<u8> {
     assert_eq!(weight.len(), cols * inner, "a weight of {cols} x {inner}");
-    let size = element_bytes(dtype);
+    let size = dtype.bytes();
     let units = inner.div_ceil(unit_inner(dtype));
     let mut packed = vec![0; packed_bytes(dtype, cols, inner)];
     if inner == 0 {

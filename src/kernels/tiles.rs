@@ -1,6 +1,6 @@
 //! Which kernel of a family takes a shape, and what its launch asks for: pure functions of the shape.
 
-use super::pack::{ROW_BYTES, UNIT_BYTES, element_bytes, unit_inner};
+use super::pack::{ROW_BYTES, UNIT_BYTES, unit_inner};
 use super::tuning::{MLP_CHANNELS, MLP_ROWS};
 use crate::dtype::DType;
 
@@ -99,7 +99,7 @@ const fn norm_products(dtype: DType) -> u64 {
 /// Bytes of shared memory of `linear`: a ring of weights and rows, or of weights with a panel of normalised rows.
 fn linear_shared(dtype: DType, size: &Size, inner: usize, norm: bool) -> usize {
     let units = inner.div_ceil(unit_inner(dtype));
-    let stages = size.stages[usize::from(element_bytes(dtype) == 2)];
+    let stages = size.stages[usize::from(dtype.bytes() == 2)];
     if norm {
         stages * size.cols * ROW_BYTES + units * size.rows * ROW_BYTES
     } else {
@@ -130,7 +130,7 @@ pub fn linear_tile(
         let row_blocks = rows.div_ceil(size.rows) as u64;
         for groups in 1..=tiles.min(MOST_GROUPS) {
             let each = tiles.div_ceil(groups);
-            let start = START_BYTES / element_bytes(dtype);
+            let start = START_BYTES / dtype.bytes();
             let products = (size.rows * size.cols * (each * inner + start)) as u64;
             let normed = if norm {
                 (size.rows * inner) as u64 * norm_products(dtype)
@@ -280,7 +280,7 @@ const MLP_SLOT_BYTES: usize = 2 * UNIT_BYTES;
 /// The kernel for so many channels, at most [`MLP_CHANNELS`]: what it asks for does not depend on how many.
 pub fn mlp_tile(dtype: DType, _: usize) -> MlpTile {
     let rows = MLP_ROWS as usize;
-    let panel = rows * MLP_CHANNELS as usize * element_bytes(dtype);
+    let panel = rows * MLP_CHANNELS as usize * dtype.bytes();
     let hidden = if dtype == DType::F32 {
         rows * ROW_BYTES
     } else {

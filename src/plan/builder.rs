@@ -4,6 +4,7 @@ use super::{BufferId, Elements, Order, Output, Param, Step, View};
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::kernels::parts::Family;
+use crate::ops::Norm;
 use crate::ops::attention::Attention;
 use crate::ops::layernorm::LayerNorm;
 use crate::ops::linear::{Epilogue, Linear};
@@ -106,8 +107,7 @@ impl Builder {
     ) -> Result<BufferId> {
         let last = elements("rows of a LayerNorm", &[rows.saturating_sub(1), x_stride])?;
         self.holds(label, x, last + channels)?;
-        let gamma = self.param(format!("{label}.weight"), &[channels], Order::Vector)?;
-        let beta = self.param(format!("{label}.bias"), &[channels], Order::Vector)?;
+        let Norm { gamma, beta, eps } = self.norm(label, channels, eps)?;
         let y = self.activation(&[rows, channels])?;
         self.step(
             label,
@@ -217,8 +217,7 @@ impl Builder {
         eps: f32,
     ) -> Result<()> {
         self.holds(label, x, elements("residual stream", &[rows, channels])?)?;
-        let gamma = self.param(format!("{label}.norm2.weight"), &[channels], Order::Vector)?;
-        let beta = self.param(format!("{label}.norm2.bias"), &[channels], Order::Vector)?;
+        let Norm { gamma, beta, eps } = self.norm(&format!("{label}.norm2"), channels, eps)?;
         let (fc1, fc2) = (format!("{label}.mlp.fc1"), format!("{label}.mlp.fc2"));
         let w1 = self.param(
             format!("{fc1}.weight"),

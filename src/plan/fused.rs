@@ -33,7 +33,7 @@ impl Builder {
         self.norm(label, channels, 0.0).map(|_| ())
     }
 
-    fn norm(&mut self, label: &str, channels: usize, eps: f32) -> Result<Norm> {
+    pub(super) fn norm(&mut self, label: &str, channels: usize, eps: f32) -> Result<Norm> {
         let gamma = self.param(format!("{label}.weight"), &[channels], Order::Vector)?;
         let beta = self.param(format!("{label}.bias"), &[channels], Order::Vector)?;
         Ok(Norm { gamma, beta, eps })
@@ -189,17 +189,15 @@ impl Builder {
     ) -> Result<BufferId> {
         let out = (grid.0 / patch, grid.1 / patch);
         let tokens = elements("tokens", &[out.0, out.1])?;
-        if self.kernels.is_none() {
+        let Some(dtype) = self.kernels else {
             let y =
                 self.patch_conv(conv, x, (batch, grid, in_chans), (patch, out_chans), pixels)?;
             let rows = elements("rows of a LayerNorm", &[batch, tokens])?;
             let y = self.layernorm(norm.label, y, (rows, out_chans, out_chans), norm.eps)?;
             let grids = (native, out);
             return self.pos_embed(positions, y, (batch, out_chans), grids, class_token);
-        }
-        let whole_rows = self
-            .kernels
-            .is_some_and(|dtype| conv_has_norm(dtype, out_chans));
+        };
+        let whole_rows = conv_has_norm(dtype, out_chans);
         let (mut op, convolved) = self.conv(
             conv,
             x,
@@ -220,12 +218,12 @@ impl Builder {
                 norm: Some((own, Some(positions))),
                 ..op
             };
-            let op = self.conv_in_parts(op)?;
-            self.step(conv, op)?;
-            return Ok(y);
         }
         let op = self.conv_in_parts(op)?;
         self.step(conv, op)?;
+        if whole_rows {
+            return Ok(y);
+        }
         let op = LayerNorm {
             rows: batch * tokens,
             channels: out_chans,

@@ -8,6 +8,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::TargetError;
 use crate::cpu::matmul::pack;
+use crate::kernels::pack::tokens_order;
 use crate::plan::{Buffer, BufferId, Order, Param, Place, Plan};
 use crate::shape::ShapeError;
 
@@ -83,13 +84,8 @@ impl CpuTarget {
             Order::Vector | Order::Tensor => to.copy_from_slice(values),
             Order::Matrix { inner } => pack(values, inner, |k| k, to),
             Order::ChannelsLast { in_chans, patch } => {
-                let area = patch * patch;
-                pack(
-                    values,
-                    area * in_chans,
-                    |k| k % in_chans * area + k / in_chans,
-                    to,
-                );
+                let order = |k| tokens_order(in_chans, patch, k);
+                pack(values, patch * patch * in_chans, order, to);
             }
         }
     }

@@ -7,7 +7,7 @@ use pvt_cuda::target::DType;
 use pvt_testkit::compare::rel_l2;
 use pvt_testkit::oracle;
 
-use crate::products::{DTYPES, Random, name, run, size, tolerance};
+use crate::products::{DTYPES, Random, run, tolerance};
 use crate::run::{Value, values};
 
 /// What is added at the end.
@@ -75,7 +75,7 @@ fn tile(dtype: DType, (rows, cols): (usize, usize), groups: usize, case: &Case) 
         _ => ["linear_fwd_32x64", "linear_gelu_fwd_32x64"],
     };
     let units = case.inner.div_ceil(unit_inner(dtype));
-    let slots = match (rows, size(dtype)) {
+    let slots = match (rows, dtype.bytes()) {
         (32, 4) => 4,
         (32, _) => 8,
         _ => 3,
@@ -132,7 +132,7 @@ fn check(dtype: DType, tile: &LinearTile, case: &Case) -> Report {
             .collect();
     }
 
-    let bytes = size(dtype);
+    let bytes = dtype.bytes();
     let or_null = |wanted: bool, value: Value| if wanted { value } else { Value::Null };
     let split = case.split.unwrap_or(cols);
     let (residual, y) = match case.residual {
@@ -172,10 +172,10 @@ fn check(dtype: DType, tile: &LinearTile, case: &Case) -> Report {
         tile.entry
     };
     let (outputs, report) = run(("linear", entry, dtype), &launch, &arguments);
-    let mut outputs = outputs.iter().map(|bytes| values(name(dtype), bytes));
+    let mut outputs = outputs.iter().map(|bytes| values(dtype.name(), bytes));
     let place = format!(
         "{entry}_{} {rows}x{inner}x{cols} norm {} groups {}",
-        name(dtype),
+        dtype.name(),
         case.norm,
         tile.groups
     );
@@ -213,7 +213,7 @@ fn traffic(dtype: DType, tile: &LinearTile, case: &Case, report: &Report, place:
     if !case.cols.is_multiple_of(16) {
         return;
     }
-    let bytes = size(dtype);
+    let bytes = dtype.bytes();
     let x = case.rows * case.inner * bytes;
     let weight = packed_bytes(dtype, case.cols, case.inner);
     let y = case.rows * case.cols * bytes;

@@ -5,15 +5,15 @@ use pvt_cuda::kernels::pack::pack;
 use pvt_cuda::target::DType;
 use pvt_testkit::oracle;
 
-use crate::products::{DTYPES, Random, name, run, size};
+use crate::products::{DTYPES, Random, run};
 use crate::run::{Value, rounded, values};
 
 /// A square layer of `inner` channels by the smallest tile, with LayerNorm where there are parameters for it, else with
 /// GELU.
 fn layer(dtype: DType, x: &[u8], inner: usize, norm: Option<&[u8]>, weight: Vec<u8>) -> Vec<u8> {
-    let rows = x.len() / inner / size(dtype);
-    let units = (inner * size(dtype)).div_ceil(128);
-    let slots = if size(dtype) == 4 { 4 } else { 8 };
+    let rows = x.len() / inner / dtype.bytes();
+    let units = (inner * dtype.bytes()).div_ceil(128);
+    let slots = if dtype.bytes() == 4 { 4 } else { 8 };
     let (entry, shared) = match norm {
         Some(_) => ("linear_fwd_32x64", slots * 64 + 32 * units),
         None => ("linear_gelu_fwd_32x64", slots * (64 + 32)),
@@ -58,7 +58,7 @@ fn a_row_does_not_depend_on_its_batch() {
         let (norm, _) = random.tensor(DType::F32, 64, 0.5, 1.0);
         let of = |x: &[u8]| layer(dtype, x, 64, Some(&norm), weight.clone());
         let all = of(&x);
-        let row = 64 * size(dtype);
+        let row = 64 * dtype.bytes();
         for (r, rows) in [(0, 1), (100, 50), (131, 7)] {
             let part = r * row..(r + rows) * row;
             assert!(of(&x[part.clone()]) == all[part], "{dtype} row {r}");
@@ -77,13 +77,19 @@ fn gelu_of_every_number() {
         let all = (0..=u16::MAX)
             .flat_map(u16::to_le_bytes)
             .collect::<Vec<_>>();
-        let all = values(name(dtype), &all);
+        let all = values(dtype.name(), &all);
         // products of zeros and the largest numbers of bf16 stay finite, and so does GELU
         let most = if dtype == DType::F16 { 65504.0 } else { 1e30 };
         let mut numbers: Vec<f32> = all.into_iter().filter(|v| v.abs() <= most).collect();
         numbers.resize(numbers.len().next_multiple_of(COLS), 0.0);
         let weight = pack(dtype, &ones, COLS, COLS, |k| k);
-        let y = layer(dtype, &rounded(name(dtype), &numbers).0, COLS, None, weight);
+        let y = layer(
+            dtype,
+            &rounded(dtype.name(), &numbers).0,
+            COLS,
+            None,
+            weight,
+        );
         // the form's distance from GELU; half a unit of the result; in bf16 what the device's tanh may be off by, and
         // in f16 what rounding leaves of large negative numbers
         let unit = 2.0_f64.powi(if dtype == DType::F16 { -11 } else { -8 });
@@ -91,7 +97,7 @@ fn gelu_of_every_number() {
             DType::F16 => 2.6e-5 + x.abs() * 1e-8,
             _ => 2.6e-5 + x.abs().min(9.0) * 2.0_f64.powi(-12),
         };
-        for (x, y) in numbers.iter().zip(values(name(dtype), &y)) {
+        for (x, y) in numbers.iter().zip(values(dtype.name(), &y)) {
             let x = f64::from(*x);
             let exact = oracle::gelu(x);
             let bound = unit * exact.abs() + form(x);

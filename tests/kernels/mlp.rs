@@ -7,7 +7,7 @@ use pvt_cuda::target::DType;
 use pvt_testkit::compare::rel_l2;
 use pvt_testkit::oracle;
 
-use crate::products::{DTYPES, Random, name, run, size, tolerance};
+use crate::products::{DTYPES, Random, run, tolerance};
 use crate::run::{Value, values};
 
 const EPS: f32 = 1e-3;
@@ -52,8 +52,8 @@ fn check(dtype: DType, (rows, c, e): (usize, usize, usize)) -> Report {
         Value::F32(EPS),
     ];
     let (outputs, report) = run(("mlp", tile.entry, dtype), &launch, &arguments);
-    let found = values(name(dtype), &outputs[0]);
-    let place = format!("{} {rows}x{c}x{e}", name(dtype));
+    let found = values(dtype.name(), &outputs[0]);
+    let place = format!("{} {rows}x{c}x{e}", dtype.name());
     let (error, bound) = (rel_l2(&found, &exact), tolerance(dtype));
     assert!(error < bound, "{place}: {error:e}, bound {bound:e}");
 
@@ -65,7 +65,7 @@ fn check(dtype: DType, (rows, c, e): (usize, usize, usize)) -> Report {
         shared.conflicts(),
         shared.wavefronts
     );
-    let x = rows * c * size(dtype);
+    let x = rows * c * dtype.bytes();
     let weights = packed_bytes(dtype, e, c) + packed_bytes(dtype, c, e);
     // of the column units of w1 only those parts are read that have hidden channels
     let read = (x + weights + (3 * c + e) * 4) as u64;

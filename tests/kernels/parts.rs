@@ -7,7 +7,7 @@ use pvt_cuda::target::DType;
 use pvt_testkit::compare::rel_l2;
 use pvt_testkit::oracle;
 
-use crate::products::{DTYPES, Random, name, run, size, tolerance};
+use crate::products::{DTYPES, Random, run, tolerance};
 use crate::run::Value;
 use crate::run::{rounded, values};
 
@@ -30,7 +30,7 @@ pub(crate) fn tile(
         (64, _) => ("linear_parts_fwd_64x64", ""),
         _ => ("linear_parts_fwd_32x64", "patch_conv_parts_fwd_32x64"),
     };
-    let slots = match (rows, size(dtype)) {
+    let slots = match (rows, dtype.bytes()) {
         (32, 4) => [4, 8],
         (32, _) => [8, 8],
         _ => [3, 3],
@@ -130,7 +130,7 @@ fn linear(
         let both = exact.iter().zip(&exact_residual);
         exact = both.map(|(a, b)| a + b).collect();
     }
-    let y = rows * cols * size(dtype);
+    let y = rows * cols * dtype.bytes();
     let (residual, out) = if add {
         (Value::InOut(residual), Value::Again(3))
     } else {
@@ -156,18 +156,18 @@ fn linear(
     let place = format!(
         "{}_{} {rows}x{inner}x{cols} {} parts by {}",
         tile.linear_entry,
-        name(dtype),
+        dtype.name(),
         tile.parts,
         tile.blocks
     );
     let (error, bound) = (
-        rel_l2(&values(name(dtype), &outputs[0]), &exact),
+        rel_l2(&values(dtype.name(), &outputs[0]), &exact),
         tolerance(dtype),
     );
     assert!(error < bound, "{place}: {error:e}, bound {bound:e}");
     if cols.is_multiple_of(16) {
         let weight = packed_bytes(dtype, cols, inner);
-        let read = rows * inner * size(dtype) + weight + if add { cols * 4 + y } else { 0 };
+        let read = rows * inner * dtype.bytes() + weight + if add { cols * 4 + y } else { 0 };
         costs(
             tile,
             (rows, cols),
@@ -224,7 +224,7 @@ fn conv(dtype: DType, tile: &PartsTile, Conv(sizes, patch, out, embed): Conv) ->
     let (table, exact_table) = random.tensor(dtype, (1 + tokens) * out, 2.0, 0.0);
     let (class_token, exact_class) = random.tensor(dtype, out, 2.0, 0.0);
     let x = random.values(images * height * width * channels, 4.0, 0.5);
-    let (x, wide) = rounded(name(dtype), &x);
+    let (x, wide) = rounded(dtype.name(), &x);
     let image = |x: &[f64]| -> Vec<f64> {
         let plane = height * width;
         (0..channels * plane)
@@ -241,7 +241,7 @@ fn conv(dtype: DType, tile: &PartsTile, Conv(sizes, patch, out, embed): Conv) ->
         exact = oracle::layernorm(&exact, &exact_gamma, &exact_beta, f64::from(EPS));
         exact = oracle::pos_embed(&exact, &exact_class, &exact_table);
     }
-    let y = exact.len() * size(dtype);
+    let y = exact.len() * dtype.bytes();
     let read = x.len() + packed_bytes(dtype, out, inner) + 4 * out;
     let read = read
         + if embed {
@@ -275,17 +275,17 @@ fn conv(dtype: DType, tile: &PartsTile, Conv(sizes, patch, out, embed): Conv) ->
     let place = format!(
         "{}_{} {sizes:?} patch {patch} out {out} {} parts by {}",
         tile.conv_entry,
-        name(dtype),
+        dtype.name(),
         tile.parts,
         tile.blocks
     );
     let (error, bound) = (
-        rel_l2(&values(name(dtype), &outputs[0]), &exact),
+        rel_l2(&values(dtype.name(), &outputs[0]), &exact),
         tolerance(dtype),
     );
     assert!(error < bound, "{place}: {error:e}, bound {bound:e}");
     let whole = height.is_multiple_of(patch) && width.is_multiple_of(patch);
-    if whole && out.is_multiple_of(16) && (channels * size(dtype)).is_multiple_of(32) {
+    if whole && out.is_multiple_of(16) && (channels * dtype.bytes()).is_multiple_of(32) {
         costs(
             tile,
             (rows, out),

@@ -13,7 +13,7 @@ use pvt_cuda::shape::ImageSize;
 use pvt_cuda::target::DType;
 
 use crate::parts::{REAL, count, launch, tile};
-use crate::products::{DTYPES, Random, name, size};
+use crate::products::{DTYPES, Random};
 use crate::run::ORDERS;
 use crate::run::parsed;
 
@@ -50,7 +50,7 @@ fn parts_follow_one_image_and_blocks_all_of_them() {
         }
         // a third of the time has to be saved: there is more of it where a unit has fewer elements
         let marginal = parts_tile(dtype, Family::Linear, (1, 196), 1280, 320);
-        assert_eq!(marginal.is_some(), size(dtype) == 4, "{dtype}");
+        assert_eq!(marginal.is_some(), dtype.bytes() == 4, "{dtype}");
         // many images: nothing is stored on the way
         let many = parts_tile(dtype, Family::Linear, (1024, 50), 2048, 512).unwrap();
         assert_eq!((many.rows, many.blocks), (128, 1));
@@ -84,7 +84,7 @@ fn few_rows_have_work_for_many_blocks() {
                 print!("whole: {before} blocks, {all} units; ");
                 println!(
                     "{} {images} x {rows} x {inner} x {cols}: {}x{}, {} blocks ({} a tile), {each} units, {} bytes",
-                    name(dtype),
+                    dtype.name(),
                     tile.rows,
                     tile.cols,
                     x * y * tile.blocks as usize,
@@ -157,7 +157,7 @@ fn two_launches_on_the_same_memory_give_the_same_bits() {
         let [partials, arrived, y] = [
             4 * tile.partials(rows, cols),
             4 * 4,
-            rows * cols * size(dtype),
+            rows * cols * dtype.bytes(),
         ]
         .map(|bytes| device.alloc(bytes as u64).unwrap());
         let [x, weight] = [x, weight].map(|bytes| {
@@ -180,9 +180,9 @@ fn two_launches_on_the_same_memory_give_the_same_bits() {
             Arg::u32(count(inner)),
             Arg::u32(tile.units),
         ];
-        let entry = format!("{}_{}", tile.linear_entry, name(dtype));
+        let entry = format!("{}_{}", tile.linear_entry, dtype.name());
         let launch = launch(&tile, tile.shared[0], rows, cols);
-        let code = parsed("linear", name(dtype));
+        let code = parsed("linear", dtype.name());
         let mut both = ORDERS.map(|order| {
             device.set_schedule(order);
             let report = device.launch(&code, &entry, &launch, &arguments);
@@ -200,7 +200,7 @@ fn two_launches_on_the_same_memory_give_the_same_bits() {
 #[test]
 fn arrivals_stand_between_barriers_and_fences() {
     let texts = ["linear", "patch_conv"].map(|module| {
-        DTYPES.map(|dtype| kernels::module(module, name(dtype)).unwrap().unwrap().ptx)
+        DTYPES.map(|dtype| kernels::module(module, dtype.name()).unwrap().unwrap().ptx)
     });
     for text in texts.as_flattened() {
         let entries = text.split(".entry ").filter(|text| {

@@ -7,7 +7,7 @@ use pvt_cuda::target::DType;
 use pvt_testkit::compare::rel_l2;
 use pvt_testkit::oracle;
 
-use crate::products::{DTYPES, Random, name, run, size, tolerance};
+use crate::products::{DTYPES, Random, run, tolerance};
 use crate::run::{Value, rounded, values};
 
 #[derive(Clone, Copy)]
@@ -122,9 +122,9 @@ fn check(dtype: DType, tile: &ConvTile, case: &Case) -> Report {
     let (x, exact_x) = if case.pixels {
         // what the kernel reads is f32; what it multiplies is rounded to the type
         let x = channels_first(&x, case);
-        (rounded("f32", &x).0, rounded(name(dtype), &x).1)
+        (rounded("f32", &x).0, rounded(dtype.name(), &x).1)
     } else {
-        let (bytes, exact) = rounded(name(dtype), &x);
+        let (bytes, exact) = rounded(dtype.name(), &x);
         (bytes, channels_first(&exact, case))
     };
     let order = |k| {
@@ -159,7 +159,7 @@ fn check(dtype: DType, tile: &ConvTile, case: &Case) -> Report {
     }
 
     let or_null = |wanted: bool, value: Value| if wanted { value } else { Value::Null };
-    let y = exact.len() * size(dtype);
+    let y = exact.len() * dtype.bytes();
     let arguments = [
         Value::In(x),
         Value::In(weight),
@@ -194,10 +194,10 @@ fn check(dtype: DType, tile: &ConvTile, case: &Case) -> Report {
         tile.entry
     };
     let (outputs, report) = run(("patch_conv", entry, dtype), &launch, &arguments);
-    let found = values(name(dtype), &outputs[0]);
+    let found = values(dtype.name(), &outputs[0]);
     let place = format!(
         "{entry}_{} {sizes:?} patch {patch} out {out} norm {}",
-        name(dtype),
+        dtype.name(),
         case.norm
     );
     let (error, bound) = (rel_l2(&found, &exact), tolerance(dtype));
@@ -212,14 +212,14 @@ fn check(dtype: DType, tile: &ConvTile, case: &Case) -> Report {
         shared.wavefronts
     );
     let whole = case.height.is_multiple_of(patch) && case.width.is_multiple_of(patch);
-    let sectors = (patch * channels * size(exact_in)).is_multiple_of(32) || case.pixels;
+    let sectors = (patch * channels * exact_in.bytes()).is_multiple_of(32) || case.pixels;
     if out.is_multiple_of(16) && whole && sectors {
-        let x = pixels * size(exact_in);
+        let x = pixels * exact_in.bytes();
         let packed = packed_bytes(dtype, out, inner);
         let parameters = usize::from(case.bias) + 2 * usize::from(case.norm);
         let mut read = x + packed + parameters * out * 4;
         let rows_read = usize::from(case.table) * (extra + case.tokens()) + extra;
-        read += rows_read * out * size(dtype);
+        read += rows_read * out * dtype.bytes();
         let found = counters.distinct_bytes_read as f64;
         assert!(
             found >= read as f64 && found <= read as f64 * 1.02 + 32.0,

@@ -19,24 +19,6 @@ pub(crate) fn tolerance(dtype: DType) -> f64 {
     }
 }
 
-/// The type's name, which is that of a module.
-pub(crate) fn name(dtype: DType) -> &'static str {
-    match dtype {
-        DType::F32 => "f32",
-        DType::Tf32 => "tf32",
-        DType::F16 => "f16",
-        DType::Bf16 => "bf16",
-    }
-}
-
-/// Bytes of an element.
-pub(crate) fn size(dtype: DType) -> usize {
-    match dtype {
-        DType::F32 | DType::Tf32 => 4,
-        DType::F16 | DType::Bf16 => 2,
-    }
-}
-
 /// Random numbers of a seed.
 pub(crate) struct Random(StdRng);
 
@@ -59,7 +41,7 @@ impl Random {
         scale: f32,
         around: f32,
     ) -> (Vec<u8>, Vec<f64>) {
-        rounded(name(dtype), &self.values(count, scale, around))
+        rounded(dtype.name(), &self.values(count, scale, around))
     }
 
     /// A weight [cols, inner] whose products of values around 1 are around 1: packed, and what it is after rounding.
@@ -72,7 +54,7 @@ impl Random {
         let values = self.values(cols * inner, 4.0 / (inner as f32).sqrt(), 0.0);
         let exact = match dtype {
             DType::Tf32 => values.iter().map(|&v| f64::from(to_tf32(v))).collect(),
-            _ => rounded(name(dtype), &values).1,
+            _ => rounded(dtype.name(), &values).1,
         };
         (pack(dtype, &values, cols, inner, order), exact)
     }
@@ -84,5 +66,5 @@ pub(crate) fn run(
     launch: &Launch,
     values: &[Value],
 ) -> (Vec<Vec<u8>>, Report) {
-    run_entry((module, entry, name(dtype)), launch, values)
+    run_entry((module, entry, dtype.name()), launch, values)
 }

@@ -13,7 +13,10 @@ const LOADED: u32 = 1;
 
 /// Accepts a 64-bit little-endian ELF file whose loaded segments lie within it. Other formats are left
 /// to the loader of their system.
-pub(crate) fn check(path: &Path) -> Result<(), OpenError> {
+///
+/// # Errors
+/// [`OpenError::Unreadable`] and [`OpenError::Damaged`].
+pub fn check(path: &Path) -> Result<(), OpenError> {
     let unreadable = |source| OpenError::Unreadable {
         path: path.to_path_buf(),
         source,

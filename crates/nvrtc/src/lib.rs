@@ -23,4 +23,5 @@ mod search;
 
 pub use compiler::{Image, Nvrtc};
 pub use error::{CompileError, NotFound, OpenError, Tried};
+pub use file::check as check_library;
 pub use search::{Search, VARIABLES};
