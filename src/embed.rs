@@ -106,9 +106,10 @@ impl Enqueue {
         }
         let place = |id: BufferId| {
             Some(match plan.buffers[id.index()].place {
-                Place::Input => (0, 0),
+                Place::Input(offset) => (0, offset as u64),
                 Place::Param(offset) => (1, offset as u64),
                 Place::Workspace(offset) => (2, offset as u64),
+                Place::Grad(_) => return None,
             })
         };
         let setup = plan.setup.iter().flat_map(|s| s.launches.iter().cloned());
@@ -146,7 +147,7 @@ impl Enqueue {
             let size = buffer.bytes / buffer.len.max(1);
             let begin = match buffer.place {
                 Place::Workspace(offset) => offset,
-                Place::Input | Place::Param(_) => 0, // results are never there
+                Place::Input(_) | Place::Param(_) | Place::Grad(_) => 0, // results are never there
             };
             OutputDescriptor {
                 name: output.name.clone(),

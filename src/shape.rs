@@ -87,6 +87,38 @@ pub enum ShapeError {
         /// Values the plan reads.
         expected: usize,
     },
+    /// More or fewer inputs than the plan reads.
+    #[error("{found} inputs were given, the plan reads {}: {}", names.len(), names.join(", "))]
+    Inputs {
+        /// Inputs given.
+        found: usize,
+        /// Names of those that the plan reads.
+        names: Vec<String>,
+    },
+    /// One of several inputs does not have the planned length.
+    #[error(
+        "input `{name}` holds {found} values, the plan reads {expected:?}; plan for this batch and image size"
+    )]
+    NamedInput {
+        /// Name of the input.
+        name: String,
+        /// Values given.
+        found: usize,
+        /// Shape that the plan reads.
+        expected: Vec<usize>,
+    },
+    /// A share of the target that leaves none to the class.
+    #[error("label smoothing is {found}; use a number from 0 to less than 1")]
+    LabelSmoothing {
+        /// What was asked for.
+        found: String,
+    },
+    /// More frozen stages than there are.
+    #[error("{found} stages are to be frozen, but there are 4; use a number from 0 to 4")]
+    FrozenStages {
+        /// What was asked for.
+        found: usize,
+    },
     /// A batch of no images.
     #[error("batch is 0, but a forward pass needs at least one image; use a batch of 1 or more")]
     EmptyBatch,

@@ -5,6 +5,8 @@
 
 use pulp::Arch;
 
+use super::Real;
+
 /// Lanes of every row reduction: one 512-bit register of f32.
 const LANES: usize = 16;
 
@@ -63,6 +65,14 @@ fn reciprocal(x: f32) -> f32 {
 #[inline(always)]
 pub(crate) fn gelu(x: f32) -> f32 {
     let a = x.abs();
+    let (g, power) = tail(a);
+    // x·(1 − tail) for x > 0, x·tail below: in both cases max(x, 0) − |x|·tail
+    (-a).mul_add(g * power, x.max(0.0))
+}
+
+/// g(a) and e^(-a²/2) of [`gelu`].
+#[inline(always)]
+fn tail(a: f32) -> (f32, f32) {
     let t = reciprocal(a.mul_add(0.21, 1.0));
     let p = t.mul_add(-7.165_633e-2, 2.835_886_8e-1);
     let p = p.mul_add(t, -3.302_536e-1);
@@ -72,14 +82,25 @@ pub(crate) fn gelu(x: f32) -> f32 {
     let p = p.mul_add(t, 6.919_215e-2);
     let p = p.mul_add(t, 8.506_886e-2);
     let p = p.mul_add(t, 8.371_157e-2);
-    let tail = p * t * exp2(a * a * (-0.5 * std::f32::consts::LOG2_E));
-    // x·(1 − tail) for x > 0, x·tail below: in both cases max(x, 0) − |x|·tail
-    (-a).mul_add(tail, x.max(0.0))
+    (p * t, exp2(a * a * (-0.5 * std::f32::consts::LOG2_E)))
+}
+
+/// Derivative of [`gelu`]: Φ(x) + x·φ(x); absolute error below 3e-7.
+///
+/// φ and Φ share the power: Φ(-a) = e^(-a²/2)·g(a) as in [`gelu`].
+#[inline(always)]
+pub(crate) fn gelu_slope(x: f32) -> f32 {
+    const INVERSE_SQRT_TWO_PI: f32 = 0.398_942_28;
+    let a = x.abs();
+    let (g, power) = tail(a);
+    let low = g * power; // Φ(-a)
+    let cumulative = if x > 0.0 { 1.0 - low } else { low };
+    (x * INVERSE_SQRT_TWO_PI).mul_add(power, cumulative)
 }
 
 /// Replaces every element v by f(v).
 #[inline(always)]
-pub(crate) fn map(row: &mut [f32], f: impl Fn(f32) -> f32) {
+pub(crate) fn map<T: Real>(row: &mut [T], f: impl Fn(T) -> T) {
     for v in row {
         *v = f(*v);
     }
@@ -87,7 +108,7 @@ pub(crate) fn map(row: &mut [f32], f: impl Fn(f32) -> f32) {
 
 /// Replaces every element v by f(v, b), b the element of `other` at its place.
 #[inline(always)]
-pub(crate) fn zip(row: &mut [f32], other: &[f32], f: impl Fn(f32, f32) -> f32) {
+pub(crate) fn zip<T: Real>(row: &mut [T], other: &[T], f: impl Fn(T, T) -> T) {
     for (v, &b) in row.iter_mut().zip(other) {
         *v = f(*v, b);
     }
@@ -95,12 +116,7 @@ pub(crate) fn zip(row: &mut [f32], other: &[f32], f: impl Fn(f32, f32) -> f32) {
 
 /// Folds `f` over a row in [`LANES`] interleaved accumulators, then joins those pairwise.
 #[inline(always)]
-fn reduce(
-    row: &[f32],
-    start: f32,
-    f: impl Fn(f32, f32) -> f32,
-    join: impl Fn(f32, f32) -> f32,
-) -> f32 {
+fn reduce<T: Real>(row: &[T], start: T, f: impl Fn(T, T) -> T, join: impl Fn(T, T) -> T) -> T {
     let mut lanes = [start; LANES];
     let (chunks, rest) = row.as_chunks::<LANES>();
     for chunk in chunks {
@@ -123,26 +139,42 @@ fn reduce(
 
 /// Σ row
 #[inline(always)]
-pub(crate) fn sum(row: &[f32]) -> f32 {
-    reduce(row, 0.0, |a, v| a + v, |a, b| a + b)
+pub(crate) fn sum<T: Real>(row: &[T]) -> T {
+    reduce(row, T::ZERO, |a, v| a + v, |a, b| a + b)
 }
 
 /// Σ (row - mean)²
 #[inline(always)]
-pub(crate) fn sum_of_squares_about(row: &[f32], mean: f32) -> f32 {
+pub(crate) fn sum_of_squares_about<T: Real>(row: &[T], mean: T) -> T {
     reduce(
         row,
-        0.0,
+        T::ZERO,
         |a, v| (v - mean).mul_add(v - mean, a),
         |a, b| a + b,
     )
 }
 
-/// max row; negative infinity for an empty row
+/// Σ a·b over two rows of the same length.
 #[inline(always)]
-pub(crate) fn max(row: &[f32]) -> f32 {
-    let larger = |a: f32, b: f32| if b > a { b } else { a };
-    reduce(row, f32::NEG_INFINITY, larger, larger)
+pub(crate) fn dot<T: Real>(a: &[T], b: &[T]) -> T {
+    let mut lanes = [T::ZERO; LANES];
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
+    for (a, b) in a.iter().zip(b) {
+        for (lane, (&a, &b)) in lanes.iter_mut().zip(a.iter().zip(b)) {
+            *lane = a.mul_add(b, *lane);
+        }
+    }
+    for (lane, (&a, &b)) in lanes.iter_mut().zip(a_rest.iter().zip(b_rest)) {
+        *lane = a.mul_add(b, *lane);
+    }
+    sum(&lanes)
+}
+
+/// max row, which has at least one element
+#[inline(always)]
+pub(crate) fn max<T: Real>(row: &[T]) -> T {
+    let larger = |a: T, b: T| if b > a { b } else { a };
+    reduce(row, row[0], larger, larger)
 }
 
 #[cfg(test)]

@@ -2,3 +2,6 @@
 
 pub(crate) mod math;
 pub(crate) mod matmul;
+mod real;
+
+pub use real::Real;

@@ -69,6 +69,17 @@ fn laid_out(dtype: DType, param: &Param, values: &[f32]) -> Vec<u8> {
         Order::ChannelsLast { in_chans, patch } => pack(dtype, values, cols, inner, |k| {
             tokens_order(in_chans, patch, k)
         }),
+        Order::Transposed { .. } => {
+            let transposed = |i: usize| values[i % cols * inner + i / cols];
+            let values: Vec<f32> = (0..values.len()).map(transposed).collect();
+            pack(dtype, &values, inner, cols, |k| k)
+        }
+        Order::ChannelsLastTransposed { in_chans, patch } => {
+            let order = |c| tokens_order(in_chans, patch, c);
+            let transposed = |i: usize| values[i % cols * inner + order(i / cols)];
+            let values: Vec<f32> = (0..values.len()).map(transposed).collect();
+            pack(dtype, &values, inner, cols, |k| k)
+        }
     }
 }
 
@@ -127,6 +138,7 @@ pub struct DeviceExecutor<D: Device> {
     device: D,
     params: Arc<DeviceParams<D>>,
     input: D::Memory,
+    grads: Option<D::Memory>,
     workspace: Vec<D::Memory>,
     /// By buffer, for those in the workspace.
     spots: Vec<Option<Spot>>,
@@ -144,10 +156,18 @@ impl<D: Device> DeviceExecutor<D> {
             return Err(ShapeError::ForeignParams.into());
         }
         let input = device.alloc("input", plan.input_bytes as u64)?;
+        let grads = if plan.grad_bytes > 0 {
+            let grads = device.alloc("gradients", plan.grad_bytes as u64)?;
+            device.write(&grads, 0, &vec![0; plan.grad_bytes])?;
+            Some(grads)
+        } else {
+            None
+        };
         let (workspace, spots) = workspace(device, plan)?;
         let mut executor = Self {
             device: device.clone(),
             input,
+            grads,
             workspace,
             spots,
             steps: Vec::new(),
@@ -167,8 +187,12 @@ impl<D: Device> DeviceExecutor<D> {
     fn place(&self, id: BufferId) -> (u64, u64) {
         let buffer = &self.plan.buffers[id.index()];
         let base = match buffer.place {
-            Place::Input => self.device.address(&self.input),
+            Place::Input(offset) => self.device.address(&self.input) + offset as u64,
             Place::Param(offset) => self.device.address(&self.params.memory) + offset as u64,
+            Place::Grad(offset) => {
+                let grads = self.grads.as_ref().map(|g| self.device.address(g));
+                grads.unwrap_or_default() + offset as u64
+            }
             Place::Workspace(_) => {
                 let (memory, offset) = self.spots[id.index()].unwrap_or_default();
                 self.device.address(&self.workspace[memory]) + offset
@@ -214,7 +238,7 @@ impl<D: Device> DeviceExecutor<D> {
     /// [`ShapeError::Input`] where the plan reads something else; what the device says.
     pub fn run_bytes(&mut self, pictures: &[u8]) -> Result<()> {
         let (found, expected) = (pictures.len(), self.plan.input_bytes);
-        if found != expected || self.plan.input_len != expected {
+        if found != expected || self.plan.input_len() != expected {
             return Err(ShapeError::Input { found, expected }.into());
         }
         self.pass(pictures)
@@ -283,6 +307,8 @@ impl<D: Device + 'static> Run for DeviceExecutor<D> {
         if let Some((memory, offset)) = self.spots[view.buffer.index()] {
             self.device
                 .read(&self.workspace[memory], offset, &mut bytes)?;
+        } else if let (Place::Grad(offset), Some(grads)) = (buffer.place, &self.grads) {
+            self.device.read(grads, offset as u64, &mut bytes)?;
         }
         Ok(view.gather(&from_bytes(buffer.elements, &bytes)))
     }

@@ -11,6 +11,7 @@ pub use cpu::{Executor, Params};
 pub(crate) use device::param_image;
 pub use device::{DeviceExecutor, DeviceParams};
 
+pub use crate::cpu::Real;
 use crate::error::{Error, Result};
 use crate::plan::{Param, Plan, View};
 use crate::shape::ShapeError;
@@ -112,19 +113,40 @@ pub(crate) fn backend(target: Target) -> Box<dyn Backend> {
 }
 
 /// Refuses an input that the plan cannot read.
-fn check_input(plan: &Plan, input: &[f32], check_finite: bool) -> Result<()> {
-    let (found, expected) = (input.len(), plan.input_len);
-    if found != expected || plan.input_bytes != size_of_val(input) {
+fn check_input<T: Real>(plan: &Plan, input: &[T], check_finite: bool) -> Result<()> {
+    let (found, expected) = (input.len(), plan.input_len());
+    let one = plan.inputs.len() == 1;
+    if !one || found != expected || plan.input_bytes != found * size_of::<f32>() {
         return Err(ShapeError::Input { found, expected }.into());
     }
     let odd = input.iter().position(|v| check_finite && !v.is_finite());
     match odd {
         Some(index) => Err(Error::NonFiniteInput {
             index,
-            value: input[index],
+            value: input[index].to_f32(),
         }),
         None => Ok(()),
     }
+}
+
+/// Refuses inputs that the plan cannot read.
+fn check_inputs<T: Real>(plan: &Plan, inputs: &[&[T]]) -> Result<()> {
+    let (found, expected) = (inputs.len(), plan.inputs.len());
+    if found != expected {
+        let names = plan.inputs.iter().map(|i| i.name.clone()).collect();
+        return Err(ShapeError::Inputs { found, names }.into());
+    }
+    for (input, values) in plan.inputs.iter().zip(inputs) {
+        if values.len() != input.len() {
+            return Err(ShapeError::NamedInput {
+                name: input.name.clone(),
+                found: values.len(),
+                expected: input.shape.clone(),
+            }
+            .into());
+        }
+    }
+    Ok(())
 }
 
 /// Random parameters for measuring: uniform with standard deviation 0.02, LayerNorm weights 1, every

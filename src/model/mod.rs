@@ -18,6 +18,11 @@ pub mod loss;
 mod mlp;
 mod patch_embed;
 mod stage;
+mod train;
+
+use train::Branch;
+
+pub use train::{Keep, Train};
 
 use crate::config::{Mode, PvtConfig, StageConfig, StageShape};
 use crate::dtype::DType;
@@ -57,6 +62,8 @@ pub struct PlanSpec {
     pub input: Input,
     /// The type of GPU kernels to plan for; `None` plans for the CPU, which computes in f32.
     pub kernels: Option<DType>,
+    /// Whether gradients follow, and how.
+    pub train: Option<Train>,
 }
 
 impl PlanSpec {
@@ -69,6 +76,15 @@ impl PlanSpec {
             trace: false,
             input: Input::Normalised,
             kernels: None,
+            train: None,
+        }
+    }
+
+    /// A forward and a backward pass.
+    pub const fn train(batch: usize, image: ImageSize, mode: Mode, train: Train) -> Self {
+        Self {
+            train: Some(train),
+            ..Self::infer(batch, image, mode)
         }
     }
 
@@ -83,7 +99,7 @@ impl PlanSpec {
 }
 
 impl Plan {
-    /// Plans the forward pass of `config`. The input is [batch, in_chans, height, width]; the outputs
+    /// Plans the forward pass of `config`, and the backward pass if asked for ([`Train`]). The input is [batch, in_chans, height, width]; the outputs
     /// are `logits` [batch, classes] in [`Mode::Classify`] and `feature1`..`feature4`
     /// [batch, C, H, W] at the patch strides (4, 8, 16, 32) in [`Mode::Backbone`], where `feature{s}` is the
     /// residual stream after the last block of stage s, without a norm.
@@ -103,6 +119,7 @@ impl Plan {
                 .images(spec.batch),
             config,
             spec,
+            drop_path: None,
         };
         let ImageSize { height, width } = spec.image;
         let mut x = match spec.input {
@@ -119,7 +136,8 @@ impl Plan {
                 return Err(ShapeError::Channels { found }.into());
             }
         };
-        let mut grid = (height, width);
+        let given = net.training_inputs(&shapes)?;
+        let (mut grid, mut stages) = ((height, width), Vec::new());
         for (index, shape) in shapes.iter().enumerate() {
             let stage = Stage {
                 index,
@@ -127,11 +145,17 @@ impl Plan {
                 shape,
                 in_grid: grid,
             };
-            x = stage::forward(&mut net, &stage, x)?;
+            let (y, saved) = stage::forward(&mut net, &stage, x)?;
+            stages.push((stage, saved));
+            x = y;
             grid = shape.grid;
         }
-        if spec.mode == Mode::Classify {
-            head::forward(&mut net, &shapes[3], x)?;
+        let head = match spec.mode {
+            Mode::Classify => Some(head::forward(&mut net, &shapes[3], x)?),
+            Mode::Backbone => None,
+        };
+        if let Some(given) = given {
+            net.backward(&given, stages, head)?;
         }
         Ok(net.builder.finish()?)
     }
@@ -142,12 +166,14 @@ struct Net<'a> {
     builder: Builder,
     config: &'a PvtConfig,
     spec: PlanSpec,
+    /// Factors of residual branches, where they are asked for.
+    drop_path: Option<BufferId>,
 }
 
 impl Net<'_> {
     /// Makes `x` [batch, …] readable as `name`, in traces only.
     fn trace(&mut self, name: String, x: BufferId, shape: &[usize]) -> Result<()> {
-        if self.spec.trace {
+        if self.spec.trace && !self.trains() {
             let shape = [&[self.spec.batch], shape].concat();
             self.builder.output(name, View::contiguous(x, &shape))?;
         }
@@ -158,7 +184,7 @@ impl Net<'_> {
 impl Net<'_> {
     /// Whether steps may be several operators in one kernel.
     fn fused(&self) -> bool {
-        self.spec.kernels.is_some() && !self.spec.trace
+        self.spec.kernels.is_some() && (!self.spec.trace || self.trains())
     }
 
     /// LayerNorm of `x` [B, tokens, inner], traced as `name`, and a linear layer on it. Also gives the

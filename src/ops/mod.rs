@@ -5,16 +5,24 @@
 //! Tokens [B, N, C] with N = H·W are the same memory as an NHWC map [B, H, W, C].
 
 pub(crate) mod attention;
+pub(crate) mod attention_bwd;
+pub(crate) mod cross_entropy;
 pub(crate) mod fill;
 pub(crate) mod head;
+pub(crate) mod head_bwd;
 pub(crate) mod layernorm;
+pub(crate) mod layernorm_bwd;
 pub(crate) mod linear;
+pub(crate) mod linear_bwd;
 pub(crate) mod mlp;
 pub(crate) mod patch_conv;
+pub(crate) mod patch_conv_bwd;
 pub(crate) mod pos_embed;
+pub(crate) mod pos_embed_bwd;
 pub(crate) mod preprocess;
 pub(crate) mod residual;
 
+use crate::cpu::Real;
 use crate::dtype::DType;
 use crate::kernels::parts::PartsTile;
 use crate::launch::{Launch, LaunchError};
@@ -57,6 +65,14 @@ pub(crate) enum Op {
     Head(head::Head),
     Preprocess(preprocess::Preprocess),
     Fill(fill::Fill),
+    AttentionBwd(attention_bwd::AttentionBwd),
+    CrossEntropy(cross_entropy::CrossEntropy),
+    HeadBwd(head_bwd::HeadBwd),
+    LayerNormBwd(layernorm_bwd::LayerNormBwd),
+    LinearBwd(linear_bwd::LinearBwd),
+    PatchConvBwdWeight(patch_conv_bwd::PatchConvBwdWeight),
+    PatchConvBwdData(patch_conv_bwd::PatchConvBwdData),
+    PosEmbedBwd(pos_embed_bwd::PosEmbedBwd),
 }
 
 /// What every operator tells the plan and the executor.
@@ -78,7 +94,7 @@ pub(crate) trait OpSpec {
     /// What a GPU runs for it, in order, with kernels that compute in `dtype`.
     fn launches(&self, dtype: DType) -> Result<Vec<Launch>, LaunchError>;
     /// Computes the operator on the CPU.
-    fn run(&self, memory: &mut Memory<'_>, lanes: &Lanes);
+    fn run<T: Real>(&self, memory: &mut Memory<'_, T>, lanes: &Lanes<T>);
 }
 
 /// LayerNorm of the rows that an operator reads or writes, as part of it.
@@ -134,6 +150,14 @@ macro_rules! each_op {
             Op::Head($op) => $body,
             Op::Preprocess($op) => $body,
             Op::Fill($op) => $body,
+            Op::AttentionBwd($op) => $body,
+            Op::CrossEntropy($op) => $body,
+            Op::HeadBwd($op) => $body,
+            Op::LayerNormBwd($op) => $body,
+            Op::LinearBwd($op) => $body,
+            Op::PatchConvBwdWeight($op) => $body,
+            Op::PatchConvBwdData($op) => $body,
+            Op::PosEmbedBwd($op) => $body,
         }
     };
 }
@@ -170,7 +194,7 @@ impl Op {
         each_op!(self, op => op.launches(dtype))
     }
 
-    pub(crate) fn run(&self, memory: &mut Memory<'_>, lanes: &Lanes) {
+    pub(crate) fn run<T: Real>(&self, memory: &mut Memory<'_, T>, lanes: &Lanes<T>) {
         each_op!(self, op => op.run(memory, lanes));
     }
 }

@@ -2,7 +2,10 @@
 
 use super::arena::{ALIGN, Request, place};
 use super::builder::{Kind, Slot};
-use super::{Buffer, BufferId, Builder, Elements, Order, Param, Place, Plan, Step};
+use super::{
+    Buffer, BufferId, Builder, Elements, Gradient, Input, Order, Output, Param, Place, Plan, Step,
+    View,
+};
 use crate::error::Result;
 use crate::kernels::pack::packed_bytes;
 use crate::ops::{Cost, Op};
@@ -29,12 +32,38 @@ impl Builder {
         })
     }
 
+    /// Something that the caller brings for each run.
+    pub(crate) fn named_input(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        elements: Elements,
+    ) -> BufferId {
+        let offset = self.input_bytes.saturating_add(ALIGN - 1) / ALIGN * ALIGN;
+        let len = shape.iter().fold(1, |n: usize, &s| n.saturating_mul(s));
+        let id = self.buffer(len, elements, Kind::Input(offset));
+        let bytes = self.buffers[id.index()].bytes;
+        self.inputs.push(Input {
+            name: name.to_owned(),
+            shape: shape.to_vec(),
+            elements,
+            offset,
+            bytes,
+        });
+        self.input_bytes = offset.saturating_add(bytes);
+        id
+    }
+
     /// What tensors of this plan are made of.
-    pub(super) fn tensor(&self) -> Elements {
+    pub(crate) fn tensor(&self) -> Elements {
         self.kernels.map_or(Elements::F32, Elements::Tensor)
     }
 
-    pub(super) fn activation(&mut self, shape: &[usize]) -> Result<BufferId, ShapeError> {
+    /// A new buffer of the plan's tensors.
+    ///
+    /// # Errors
+    /// [`ShapeError::Overflow`] where the sizes are too large.
+    pub fn activation(&mut self, shape: &[usize]) -> Result<BufferId, ShapeError> {
         let len = elements("activation", shape)?;
         Ok(self.buffer(len, self.tensor(), Kind::Activation))
     }
@@ -53,6 +82,10 @@ impl Builder {
                 let cols = shape[0];
                 (Elements::Packed, packed_bytes(dtype, cols, len / cols))
             }
+            (Some(dtype), Order::Transposed { .. } | Order::ChannelsLastTransposed { .. }) => {
+                let inner = shape[0];
+                (Elements::Packed, packed_bytes(dtype, len / inner, inner))
+            }
         };
         let slot = |offset| Slot {
             len,
@@ -60,15 +93,16 @@ impl Builder {
             elements,
             kind: Kind::Param(offset),
         };
-        if let Some(known) = self.params.iter().find(|p| p.name == name) {
-            if (known.shape.as_slice(), known.order) != (shape, order) {
-                let (found, expected) = (shape.to_vec(), known.shape.clone());
-                return Err(ShapeError::Param {
-                    name,
-                    found,
-                    expected,
-                });
-            }
+        let mut same = self.params.iter().filter(|p| p.name == name);
+        if let Some(other) = same.clone().find(|p| p.shape != shape) {
+            let (found, expected) = (shape.to_vec(), other.shape.clone());
+            return Err(ShapeError::Param {
+                name,
+                found,
+                expected,
+            });
+        }
+        if let Some(known) = same.find(|p| p.order == order) {
             let slot = slot(known.offset);
             return Ok(self.slot(slot));
         }
@@ -85,12 +119,40 @@ impl Builder {
         Ok(self.slot(slot(offset)))
     }
 
+    /// Where the gradient of parameter `name` is added up.
+    pub(super) fn gradient(
+        &mut self,
+        name: String,
+        shape: &[usize],
+    ) -> Result<BufferId, ShapeError> {
+        if let Some(known) = self.gradients.iter().find(|g| g.name == name) {
+            return Ok(known.buffer);
+        }
+        let (len, offset) = (elements("gradient", shape)?, self.grad_bytes);
+        let buffer = self.buffer(len, Elements::F32, Kind::Grad(offset));
+        let bytes = (len * size_of::<f32>()).next_multiple_of(ALIGN);
+        let end = offset.checked_add(bytes);
+        self.grad_bytes = end.ok_or_else(|| overflow("gradients", vec![offset, bytes]))?;
+        let view = View::contiguous(buffer, shape);
+        self.outputs.push(Output {
+            name: format!("grad.{name}"),
+            view,
+        });
+        self.gradients.push(Gradient {
+            name,
+            shape: shape.to_vec(),
+            offset,
+            buffer,
+        });
+        Ok(buffer)
+    }
+
     /// Appends a step, which must not name one buffer of the workspace twice: each operand is a
     /// slice of its own.
     pub(super) fn step(&mut self, label: &str, op: impl Into<Op>) -> Result<()> {
         let step = self.finished_step(label, op.into())?;
         let mut ids = [step.op.reads(), step.op.writes()].concat();
-        ids.retain(|id| self.buffers[id.index()].kind.in_workspace());
+        ids.retain(|id| self.buffers[id.index()].kind.is_written());
         ids.sort_unstable();
         if ids.windows(2).any(|pair| pair[0] == pair[1]) {
             return Err(ShapeError::Aliased { step: step.label }.into());
@@ -180,8 +242,9 @@ impl Builder {
             .for_each(|(&i, offset)| places[i] = offset);
         let buffers = self.buffers.iter().enumerate().map(|(i, slot)| {
             let place = match slot.kind {
-                Kind::Input => Place::Input,
+                Kind::Input(offset) => Place::Input(offset),
                 Kind::Param(offset) => Place::Param(offset),
+                Kind::Grad(offset) => Place::Grad(offset),
                 Kind::Persistent | Kind::Activation => Place::Workspace(places[i]),
             };
             Buffer {
@@ -199,9 +262,11 @@ impl Builder {
             params: self.params,
             outputs: self.outputs,
             kernels: self.kernels,
-            input_len: self.input_len,
             input_bytes: self.input_bytes,
+            inputs: self.inputs,
             params_bytes: self.params_bytes,
+            gradients: self.gradients,
+            grad_bytes: self.grad_bytes,
             workspace_bytes,
         })
     }

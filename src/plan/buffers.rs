@@ -29,12 +29,14 @@ pub enum Elements {
 /// Which block of memory a buffer lies in; offsets in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// The caller's input.
-    Input,
+    /// The caller's inputs, from this offset.
+    Input(usize),
     /// The parameters, from this offset.
     Param(usize),
     /// The workspace, from this offset.
     Workspace(usize),
+    /// The gradients of parameters, from this offset.
+    Grad(usize),
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -57,10 +59,22 @@ pub enum Order {
         /// Length of the inner dimension.
         inner: usize,
     },
+    /// The same weight [cols, inner] as the matrix [inner, cols] of the product that takes gradients back.
+    Transposed {
+        /// Length of the inner dimension in the checkpoint.
+        inner: usize,
+    },
     /// As in the checkpoint, in the type of the plan's tensors.
     Tensor,
     /// A convolution weight [O, C, P, P] used as a matrix [O, P·P·C] over (dy, dx, c).
     ChannelsLast {
+        /// Input channels C.
+        in_chans: usize,
+        /// Kernel side P.
+        patch: usize,
+    },
+    /// The same as the matrix [P·P·C, O] that takes gradients back.
+    ChannelsLastTransposed {
         /// Input channels C.
         in_chans: usize,
         /// Kernel side P.
@@ -84,6 +98,58 @@ pub struct Param {
 }
 
 impl Param {
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether there are no elements; never so in a plan.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// What the caller brings for each run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Input {
+    /// Name, such as `pixels` or `labels`.
+    pub name: String,
+    /// Sizes, outermost first.
+    pub shape: Vec<usize>,
+    /// What the elements are in memory.
+    pub elements: Elements,
+    /// First byte in the input block.
+    pub offset: usize,
+    /// Bytes in the input block.
+    pub bytes: usize,
+}
+
+impl Input {
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether there are no elements; never so in a plan.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// The gradient of a parameter: f32, in the order and shape of the checkpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gradient {
+    /// Name of the parameter.
+    pub name: String,
+    /// Shape in the checkpoint.
+    pub shape: Vec<usize>,
+    /// First byte in the gradient block.
+    pub offset: usize,
+    /// The buffer.
+    pub buffer: BufferId,
+}
+
+impl Gradient {
     /// Number of elements.
     pub fn len(&self) -> usize {
         self.shape.iter().product()
@@ -150,8 +216,8 @@ impl View {
     }
 
     /// Copies the view's elements out of its buffer, row-major.
-    pub(crate) fn gather(&self, buffer: &[f32]) -> Vec<f32> {
-        fn walk(data: &[f32], shape: &[usize], strides: &[usize], out: &mut Vec<f32>) {
+    pub(crate) fn gather<T: Copy>(&self, buffer: &[T]) -> Vec<T> {
+        fn walk<T: Copy>(data: &[T], shape: &[usize], strides: &[usize], out: &mut Vec<T>) {
             match (shape, strides) {
                 ([n], [1]) => out.extend_from_slice(&data[..*n]),
                 ([n], [s]) => out.extend(data.iter().step_by(*s).take(*n)),

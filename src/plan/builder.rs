@@ -1,9 +1,9 @@
 //! Appends steps to a plan. Model code reads like the network; sizes are checked here.
 
-use super::{BufferId, Elements, Order, Output, Param, Step, View};
+use super::{BufferId, Elements, Gradient, Input, Order, Output, Param, Step, View};
 use crate::dtype::DType;
 use crate::error::Result;
-use crate::kernels::parts::Family;
+use crate::kernels::tuning::ATT_KEYS;
 use crate::ops::Norm;
 use crate::ops::attention::Attention;
 use crate::ops::layernorm::LayerNorm;
@@ -25,8 +25,10 @@ pub(super) struct Slot {
 /// Where a buffer will lie, before offsets are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    Input,
+    Input(usize),
     Param(usize),
+    /// Gradient of a parameter, which runs add to.
+    Grad(usize),
     /// Written once at set-up; never shares memory.
     Persistent,
     Activation,
@@ -35,6 +37,11 @@ pub(super) enum Kind {
 impl Kind {
     pub(super) fn in_workspace(self) -> bool {
         matches!(self, Self::Persistent | Self::Activation)
+    }
+
+    /// Whether steps write to it.
+    pub(super) fn is_written(self) -> bool {
+        self.in_workspace() || matches!(self, Self::Grad(_))
     }
 }
 
@@ -46,9 +53,11 @@ pub struct Builder {
     pub(super) buffers: Vec<Slot>,
     pub(super) params: Vec<Param>,
     pub(super) outputs: Vec<Output>,
-    pub(super) input_len: usize,
+    pub(super) inputs: Vec<Input>,
     pub(super) input_bytes: usize,
     pub(super) params_bytes: usize,
+    pub(super) gradients: Vec<Gradient>,
+    pub(super) grad_bytes: usize,
     pub(super) kernels: Option<DType>,
     /// Images that rows of products belong to, as many to each; 0 as 1.
     pub(super) images: usize,
@@ -72,9 +81,7 @@ impl Builder {
 
     /// The input of the forward pass, `len` f32 elements that the caller brings.
     pub fn input(&mut self, len: usize) -> BufferId {
-        self.input_len = len;
-        self.input_bytes = len.saturating_mul(size_of::<f32>());
-        self.buffer(len, Elements::F32, Kind::Input)
+        self.named_input("pixels", &[len], Elements::F32)
     }
 
     /// Declares what can be read under `name` after a run. The buffer keeps its contents to the end.
@@ -146,13 +153,7 @@ impl Builder {
         )?;
         let (weight, bias) = self.linear_params(label, (inner, cols), bias)?;
         let (y, epilogue) = self.linear_output(label, (rows, cols), target)?;
-        let parts = match epilogue {
-            Epilogue::Gelu => None,
-            Epilogue::Store | Epilogue::Accumulate => {
-                let images = self.images_of(rows);
-                self.in_parts(Family::Linear, images, inner, cols)?
-            }
-        };
+        let parts = self.linear_parts(epilogue, (rows, inner, cols))?;
         self.step(
             label,
             Linear {
@@ -196,7 +197,22 @@ impl Builder {
     ) -> Result<(BufferId, Epilogue)> {
         let (y, epilogue) = match target {
             Target::New => (self.activation(&[rows, cols])?, Epilogue::Store),
-            Target::NewGelu => (self.activation(&[rows, cols])?, Epilogue::Gelu),
+            Target::NewGelu => (self.activation(&[rows, cols])?, Epilogue::Gelu(None)),
+            Target::NewGeluOf(hidden) => {
+                self.holds(label, hidden, elements("hidden layer", &[rows, cols])?)?;
+                (
+                    self.activation(&[rows, cols])?,
+                    Epilogue::Gelu(Some(hidden)),
+                )
+            }
+            Target::NewSum(residual) => {
+                self.holds(label, residual, elements("residual", &[rows, cols])?)?;
+                (self.activation(&[rows, cols])?, Epilogue::Sum(residual))
+            }
+            Target::NewGeluSlope(hidden) => {
+                self.holds(label, hidden, elements("hidden layer", &[rows, cols])?)?;
+                (self.activation(&[rows, cols])?, Epilogue::GeluSlope(hidden))
+            }
             Target::AddTo(y) => (y, Epilogue::Accumulate),
         };
         let len = elements("output of a linear layer", &[rows, cols])?;
@@ -333,6 +349,24 @@ impl Builder {
         (batch, queries, keys): (usize, usize, usize),
         (heads, head_dim): (usize, usize),
     ) -> Result<BufferId> {
+        let sizes = (batch, queries, keys);
+        let (y, _) = self.attention_kept(label, (q, kv), sizes, (heads, head_dim), false)?;
+        Ok(y)
+    }
+
+    /// [`Builder::attention`], and the log-sum-exp of its scores [batch, heads, queries] if a backward pass `follows` and
+    /// its kernels need it.
+    ///
+    /// # Errors
+    /// As [`Builder::attention`].
+    pub fn attention_kept(
+        &mut self,
+        label: &str,
+        (q, kv): (BufferId, BufferId),
+        (batch, queries, keys): (usize, usize, usize),
+        (heads, head_dim): (usize, usize),
+        follows: bool,
+    ) -> Result<(BufferId, Option<BufferId>)> {
         self.holds(
             label,
             q,
@@ -350,6 +384,8 @@ impl Builder {
             Some(self.activation(&[batch, Attention::scratch_len(keys, channels)])?)
         };
         let y = self.activation(&[batch, queries, channels])?;
+        let needed = follows && self.kernels.is_some() && keys > ATT_KEYS as usize;
+        let lse = needed.then(|| self.f32s(batch * heads * queries));
         let op = Attention {
             batch,
             queries,
@@ -360,9 +396,10 @@ impl Builder {
             kv,
             scratch,
             y,
+            lse,
         };
         self.step(label, op)?;
-        Ok(y)
+        Ok((y, lse))
     }
 
     /// y = a + b, elementwise over `len` elements.
@@ -378,7 +415,18 @@ impl Builder {
         self.holds(label, a, len)?;
         self.holds(label, b, len)?;
         let y = self.activation(&[len])?;
-        self.step(label, Residual { len, a, b, y })?;
+        let a = Some(a);
+        let factors = None;
+        self.step(
+            label,
+            Residual {
+                len,
+                a,
+                b,
+                factors,
+                y,
+            },
+        )?;
         Ok(y)
     }
 }
@@ -390,6 +438,12 @@ pub enum Target {
     New,
     /// A new buffer, through GELU.
     NewGelu,
+    /// A new buffer, through GELU; what GELU is applied to is kept in this buffer.
+    NewGeluOf(BufferId),
+    /// A new buffer, added to what stands in this one.
+    NewSum(BufferId),
+    /// A new buffer: times GELU' of what stands in this one, which becomes GELU of it.
+    NewGeluSlope(BufferId),
     /// Added to what stands in this buffer: the residual connection.
     AddTo(BufferId),
 }

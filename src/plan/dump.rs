@@ -10,7 +10,8 @@ impl Plan {
     pub fn describe(&self, id: BufferId) -> String {
         let buffer = &self.buffers[id.index()];
         match buffer.place {
-            Place::Input => format!("input[{}]", buffer.len),
+            Place::Input(0) => format!("input[{}]", buffer.len),
+            Place::Input(offset) => format!("input+{offset:#x}[{}]", buffer.len),
             Place::Param(offset) => self
                 .params
                 .iter()
@@ -19,6 +20,11 @@ impl Plan {
             Place::Workspace(offset) => {
                 format!("ws+{offset:#x}[{}]", buffer.len)
             }
+            Place::Grad(offset) => self
+                .gradients
+                .iter()
+                .find(|g| g.offset == offset)
+                .map_or_else(|| format!("grad+{offset:#x}"), |g| format!("d {}", g.name)),
         }
     }
 

@@ -174,7 +174,8 @@ impl Builder {
     }
 
     /// Start of a stage: patch convolution, LayerNorm, positions, class token; one step where a kernel
-    /// holds whole rows, else two or, on the CPU, three. Returns [batch, tokens, out_chans].
+    /// holds whole rows, else two or, on the CPU, three. Returns [batch, tokens, out_chans], and what the convolution
+    /// gave where that was written: always if the norm is to be kept.
     ///
     /// # Errors
     /// As [`Builder::patch_conv`], [`Builder::layernorm`] and [`Builder::pos_embed`].
@@ -186,18 +187,24 @@ impl Builder {
         (patch, out_chans): (usize, usize),
         pixels: Pixels,
         (native, class_token): ((usize, usize), Option<&str>),
-    ) -> Result<BufferId> {
+    ) -> Result<(BufferId, Option<BufferId>)> {
         let out = (grid.0 / patch, grid.1 / patch);
         let tokens = elements("tokens", &[out.0, out.1])?;
         let Some(dtype) = self.kernels else {
-            let y =
+            let convolved =
                 self.patch_conv(conv, x, (batch, grid, in_chans), (patch, out_chans), pixels)?;
             let rows = elements("rows of a LayerNorm", &[batch, tokens])?;
-            let y = self.layernorm(norm.label, y, (rows, out_chans, out_chans), norm.eps)?;
+            let y = self.layernorm(
+                norm.label,
+                convolved,
+                (rows, out_chans, out_chans),
+                norm.eps,
+            )?;
             let grids = (native, out);
-            return self.pos_embed(positions, y, (batch, out_chans), grids, class_token);
+            let y = self.pos_embed(positions, y, (batch, out_chans), grids, class_token)?;
+            return Ok((y, Some(convolved)));
         };
-        let whole_rows = conv_has_norm(dtype, out_chans);
+        let whole_rows = conv_has_norm(dtype, out_chans) && !norm.keep;
         let (mut op, convolved) = self.conv(
             conv,
             x,
@@ -222,7 +229,7 @@ impl Builder {
         let op = self.conv_in_parts(op)?;
         self.step(conv, op)?;
         if whole_rows {
-            return Ok(y);
+            return Ok((y, None));
         }
         let op = LayerNorm {
             rows: batch * tokens,
@@ -236,7 +243,7 @@ impl Builder {
             positions: Some((positions, tokens)),
         };
         self.step(norm.label, op)?;
-        Ok(y)
+        Ok((y, Some(convolved)))
     }
 
     /// Pictures [batch, H, W, 3] as bytes, which the caller brings, as the input of a network
@@ -254,8 +261,7 @@ impl Builder {
             return Err(ShapeError::BytesOnCpu.into());
         }
         let len = elements("input", &[batch, height, width, 3])?;
-        self.input_len = len;
-        let x = self.buffer(len, Elements::Bytes, Kind::Input);
+        let x = self.named_input("pictures", &[batch, height, width, 3], Elements::Bytes);
         let y = self.buffer(len, Elements::F32, Kind::Activation);
         let op = Preprocess {
             batch,
@@ -265,7 +271,6 @@ impl Builder {
             x,
             y,
         };
-        self.input_bytes = len;
         self.step("preprocess", op)?;
         Ok(y)
     }

@@ -4,16 +4,19 @@
 //! nothing and chooses nothing.
 
 mod arena;
+mod backward;
 mod books;
 mod buffers;
 mod builder;
 mod dump;
 mod fused;
+mod loss;
 mod positions;
 mod shared;
 
+pub use backward::Factors;
 pub(crate) use buffers::{Buffer, Place};
-pub use buffers::{BufferId, Elements, Order, Param, View};
+pub use buffers::{BufferId, Elements, Gradient, Input, Order, Param, View};
 pub use builder::{Builder, Target};
 pub use fused::NormSpec;
 
@@ -80,9 +83,11 @@ pub struct Plan {
     pub(crate) params: Vec<Param>,
     pub(crate) outputs: Vec<Output>,
     pub(crate) kernels: Option<DType>,
-    pub(crate) input_len: usize,
+    pub(crate) inputs: Vec<Input>,
     pub(crate) input_bytes: usize,
     pub(crate) params_bytes: usize,
+    pub(crate) gradients: Vec<Gradient>,
+    pub(crate) grad_bytes: usize,
     pub(crate) workspace_bytes: usize,
 }
 
@@ -122,12 +127,17 @@ impl Plan {
         self.steps.iter().flat_map(Step::launches)
     }
 
-    /// Elements of the input: f32, or bytes where the plan begins with pictures.
-    pub fn input_len(&self) -> usize {
-        self.input_len
+    /// What the caller brings for each run, in order; inference reads one input alone.
+    pub fn inputs(&self) -> &[Input] {
+        &self.inputs
     }
 
-    /// Bytes of the input.
+    /// Elements of the first input: f32, or bytes where the plan begins with pictures.
+    pub fn input_len(&self) -> usize {
+        self.inputs.first().map_or(0, Input::len)
+    }
+
+    /// Bytes of all inputs, as they lie in one block.
     pub fn input_bytes(&self) -> usize {
         self.input_bytes
     }
@@ -145,6 +155,17 @@ impl Plan {
     /// Bytes of all parameters as they lie in memory.
     pub fn param_bytes(&self) -> usize {
         self.params_bytes
+    }
+
+    /// Gradients of parameters that a run adds to, in the order in which they lie in one block; none in plans for
+    /// inference.
+    pub fn gradients(&self) -> &[Gradient] {
+        &self.gradients
+    }
+
+    /// Bytes of all gradients of parameters.
+    pub fn grad_bytes(&self) -> usize {
+        self.grad_bytes
     }
 
     /// Bytes of private scratch that each CPU worker needs beside the workspace.

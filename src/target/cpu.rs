@@ -1,42 +1,49 @@
-//! The CPU target: f32, the `gemm` crate for products, a rayon pool for tasks.
+//! The CPU target: f32 (or f64, to verify), the `gemm` crate for products, a rayon pool for tasks.
 //!
 //! Results are bit-equal for any number of threads and for an image alone or inside a batch.
 
+use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::TargetError;
+use crate::cpu::Real;
 use crate::cpu::matmul::pack;
 use crate::kernels::pack::tokens_order;
 use crate::plan::{Buffer, BufferId, Order, Param, Place, Plan};
 use crate::shape::ShapeError;
 
-/// f32 memory that starts at a multiple of 64 bytes, so that vector loads never straddle lines.
+/// Memory that starts at a multiple of 64 bytes, so that vector loads never straddle lines.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Block {
+pub(crate) struct Block<T = f32> {
     lines: Vec<Line>,
     len: usize,
+    elements: PhantomData<T>,
 }
 
 /// One cache line.
 #[derive(Debug, Clone, Copy, bytemuck::Zeroable, bytemuck::Pod)]
 #[repr(C, align(64))]
-struct Line([f32; 16]);
+struct Line([u8; 64]);
 
-impl Block {
+impl<T: Real> Block<T> {
     pub(crate) fn zeroed(what: &'static str, len: usize) -> Result<Self, ShapeError> {
-        let bytes = len.saturating_mul(size_of::<f32>());
-        let lines = bytemuck::allocation::try_zeroed_vec(len.div_ceil(16))
+        let bytes = len.saturating_mul(size_of::<T>());
+        let lines = bytemuck::allocation::try_zeroed_vec(bytes.div_ceil(size_of::<Line>()))
             .map_err(|()| ShapeError::Memory { what, bytes })?;
-        Ok(Self { lines, len })
+        Ok(Self {
+            lines,
+            len,
+            elements: PhantomData,
+        })
     }
 
-    pub(crate) fn as_slice(&self) -> &[f32] {
+    pub(crate) fn as_slice(&self) -> &[T] {
         &bytemuck::cast_slice(&self.lines)[..self.len]
     }
 
-    pub(crate) fn as_mut_slice(&mut self) -> &mut [f32] {
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [T] {
         &mut bytemuck::cast_slice_mut(&mut self.lines)[..self.len]
     }
 }
@@ -79,19 +86,37 @@ impl CpuTarget {
     }
 
     /// Lays a parameter out as the operators read it; `values` are in checkpoint order.
-    pub(crate) fn lay_out(param: &Param, values: &[f32], to: &mut [f32]) {
+    pub(crate) fn lay_out<T: Real>(param: &Param, values: &[T], to: &mut [T]) {
         match param.order {
             Order::Vector | Order::Tensor => to.copy_from_slice(values),
-            Order::Matrix { inner } => pack(values, inner, |k| k, to),
+            Order::Matrix { inner } => pack(values, inner, |c, k| c * inner + k, to),
+            Order::Transposed { inner } => {
+                pack(values, values.len() / inner, |c, k| k * inner + c, to);
+            }
             Order::ChannelsLast { in_chans, patch } => {
-                let order = |k| tokens_order(in_chans, patch, k);
-                pack(values, patch * patch * in_chans, order, to);
+                let inner = patch * patch * in_chans;
+                let at = |c, k| c * inner + tokens_order(in_chans, patch, k);
+                pack(values, inner, at, to);
+            }
+            Order::ChannelsLastTransposed { in_chans, patch } => {
+                let inner = patch * patch * in_chans;
+                // rows stay as they are: `patch_conv_bwd` multiplies by ranges of columns
+                for (to, from) in to.chunks_exact_mut(inner).zip(values.chunks_exact(inner)) {
+                    for (k, to) in to.iter_mut().enumerate() {
+                        *to = from[tokens_order(in_chans, patch, k)];
+                    }
+                }
             }
         }
     }
 
     /// Runs the set-up steps of `plan`.
-    pub(crate) fn set_up(&self, plan: &Plan, memory: &mut Memory<'_>, lanes: &Lanes) {
+    pub(crate) fn set_up<T: Real>(
+        &self,
+        plan: &Plan,
+        memory: &mut Memory<'_, T>,
+        lanes: &Lanes<T>,
+    ) {
         self.pool.install(|| {
             for step in &plan.setup {
                 step.op.run(memory, lanes);
@@ -100,11 +125,11 @@ impl CpuTarget {
     }
 
     /// Runs the steps of `plan` in order and calls `after` with the index of each.
-    pub(crate) fn run(
+    pub(crate) fn run<T: Real>(
         &self,
         plan: &Plan,
-        memory: &mut Memory<'_>,
-        lanes: &Lanes,
+        memory: &mut Memory<'_, T>,
+        lanes: &Lanes<T>,
         after: &mut (dyn FnMut(usize) + Send),
     ) {
         self.pool.install(|| {
@@ -120,14 +145,18 @@ impl CpuTarget {
 }
 
 /// The memory that the steps of one run see.
-pub(crate) struct Memory<'a> {
+pub(crate) struct Memory<'a, T> {
     pub(crate) buffers: &'a [Buffer],
-    pub(crate) input: &'a [f32],
-    pub(crate) params: &'a [f32],
-    pub(crate) workspace: &'a mut [f32],
+    pub(crate) input: &'a [T],
+    pub(crate) params: &'a [T],
+    pub(crate) workspace: &'a mut [T],
+    pub(crate) grads: &'a mut [T],
 }
 
-impl Memory<'_> {
+/// Bytes that a plan counts for an element on the CPU, whichever type it runs in.
+const PLANNED: usize = size_of::<f32>();
+
+impl<T: Real> Memory<'_, T> {
     /// The slices of a step's buffers.
     ///
     /// # Panics
@@ -136,24 +165,27 @@ impl Memory<'_> {
         &mut self,
         reads: [BufferId; R],
         writes: [BufferId; W],
-    ) -> ([&[f32]; R], [&mut [f32]; W]) {
-        const MOST: usize = 8;
-        // (offset, length, position among reads then writes) of the workspace buffers, by offset
-        let mut spans = [(usize::MAX, 0, 0); MOST];
+    ) -> ([&[T]; R], [&mut [T]; W]) {
+        const MOST: usize = 12;
+        // (block, offset, length, position among reads then writes) of what steps write, by block and offset
+        let mut spans = [(usize::MAX, 0, 0, 0); MOST];
         for (i, id) in reads.iter().chain(&writes).enumerate() {
             let buffer = &self.buffers[id.index()];
-            if let Place::Workspace(offset) = buffer.place {
-                spans[i] = (offset / size_of::<f32>(), buffer.len, i);
+            match buffer.place {
+                Place::Workspace(offset) => spans[i] = (0, offset / PLANNED, buffer.len, i),
+                Place::Grad(offset) => spans[i] = (1, offset / PLANNED, buffer.len, i),
+                Place::Input(_) | Place::Param(_) => {}
             }
         }
         spans.sort_unstable();
-        let (mut rest, mut base) = (&mut *self.workspace, 0);
-        let mut read = [&[] as &[f32]; R];
-        let mut write: [&mut [f32]; W] = std::array::from_fn(|_| &mut [] as &mut [f32]);
-        for (offset, len, i) in spans.into_iter().take_while(|s| s.0 != usize::MAX) {
+        let mut rest = [(&mut *self.workspace, 0), (&mut *self.grads, 0)];
+        let mut read = [&[] as &[T]; R];
+        let mut write: [&mut [T]; W] = std::array::from_fn(|_| &mut [] as &mut [T]);
+        for (block, offset, len, i) in spans.into_iter().take_while(|s| s.0 != usize::MAX) {
+            let (tail, base) = std::mem::take(&mut rest[block]);
             assert!(offset >= base, "buffers of one step overlap");
-            let (piece, tail) = rest[offset - base..].split_at_mut(len);
-            (rest, base) = (tail, offset + len);
+            let (piece, tail) = tail[offset - base..].split_at_mut(len);
+            rest[block] = (tail, offset + len);
             if i < R {
                 read[i] = piece;
             } else {
@@ -163,11 +195,9 @@ impl Memory<'_> {
         for (slot, id) in read.iter_mut().zip(reads) {
             let buffer = &self.buffers[id.index()];
             match buffer.place {
-                Place::Input => *slot = &self.input[..buffer.len],
-                Place::Param(offset) => {
-                    *slot = &self.params[offset / size_of::<f32>()..][..buffer.len];
-                }
-                Place::Workspace(_) => {}
+                Place::Input(offset) => *slot = &self.input[offset / PLANNED..][..buffer.len],
+                Place::Param(offset) => *slot = &self.params[offset / PLANNED..][..buffer.len],
+                Place::Workspace(_) | Place::Grad(_) => {}
             }
         }
         (read, write)
@@ -177,7 +207,7 @@ impl Memory<'_> {
     fn poison_dead(&mut self, at: usize) {
         for buffer in self.buffers {
             if let (Place::Workspace(offset), true) = (buffer.place, buffer.life.1 == at) {
-                self.workspace[offset / size_of::<f32>()..][..buffer.len].fill(f32::NAN);
+                self.workspace[offset / PLANNED..][..buffer.len].fill(T::from(f32::NAN));
             }
         }
     }
@@ -185,9 +215,9 @@ impl Memory<'_> {
 
 /// Private scratch for each thread of a pool, allocated once.
 #[derive(Debug)]
-pub(crate) struct Lanes(Vec<Mutex<Block>>);
+pub(crate) struct Lanes<T = f32>(Vec<Mutex<Block<T>>>);
 
-impl Lanes {
+impl<T: Real> Lanes<T> {
     pub(crate) fn new(target: &CpuTarget, len: usize) -> Result<Self, ShapeError> {
         let lane = |_| Ok(Mutex::new(Block::zeroed("scratch of a thread", len)?));
         (0..target.threads())
@@ -200,7 +230,7 @@ impl Lanes {
     ///
     /// `f` must not hand work to the pool: a task that this thread picked up meanwhile would want
     /// the same scratch.
-    pub(crate) fn with<R>(&self, len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
+    pub(crate) fn with<R>(&self, len: usize, f: impl FnOnce(&mut [T]) -> R) -> R {
         let lane = rayon::current_thread_index().unwrap_or(0);
         let mut block = self.0[lane].lock().unwrap_or_else(PoisonError::into_inner);
         f(&mut block.as_mut_slice()[..len])

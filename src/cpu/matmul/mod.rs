@@ -14,11 +14,13 @@
 
 use std::marker::PhantomData;
 
+use super::Real;
+
 mod panels;
 mod tiles;
 
 pub(crate) use panels::{Panels, pack};
-pub(crate) use tiles::{Tile, par_tiles};
+pub(crate) use tiles::{Tile, par_tiles, par_tiles_of_two};
 
 /// Columns of a packed weight panel: four 512-bit registers, the widest block of the AVX-512 kernel.
 pub(crate) const PANEL: usize = 64;
@@ -31,8 +33,8 @@ const ROWS: usize = 8 * KERNEL_ROWS;
 
 /// A read-only row-major matrix; rows are `stride` elements apart, elements of a row adjacent.
 #[derive(Clone, Copy)]
-pub(crate) struct Mat<'a> {
-    data: &'a [f32],
+pub(crate) struct Mat<'a, T> {
+    data: &'a [T],
     rows: usize,
     cols: usize,
     stride: usize,
@@ -43,8 +45,8 @@ fn fits(rows: usize, cols: usize, stride: usize, len: usize) -> bool {
     rows == 0 || (rows - 1).saturating_mul(stride).saturating_add(cols) <= len
 }
 
-impl<'a> Mat<'a> {
-    pub(crate) fn new(data: &'a [f32], rows: usize, cols: usize, stride: usize) -> Self {
+impl<'a, T: Real> Mat<'a, T> {
+    pub(crate) fn new(data: &'a [T], rows: usize, cols: usize, stride: usize) -> Self {
         assert!(
             fits(rows, cols, stride, data.len()),
             "matrix exceeds its buffer"
@@ -68,16 +70,16 @@ impl<'a> Mat<'a> {
 }
 
 /// A writable row-major matrix that nothing else can reach while it lives.
-pub(crate) struct MatMut<'a> {
-    first: *mut f32,
+pub(crate) struct MatMut<'a, T> {
+    first: *mut T,
     rows: usize,
     cols: usize,
     stride: usize,
-    owner: PhantomData<&'a mut [f32]>,
+    owner: PhantomData<&'a mut [T]>,
 }
 
-impl<'a> MatMut<'a> {
-    pub(crate) fn new(data: &'a mut [f32], rows: usize, cols: usize, stride: usize) -> Self {
+impl<'a, T: Real> MatMut<'a, T> {
+    pub(crate) fn new(data: &'a mut [T], rows: usize, cols: usize, stride: usize) -> Self {
         assert!(
             cols <= stride && fits(rows, cols, stride, data.len()),
             "matrix exceeds its buffer"
@@ -99,7 +101,7 @@ impl<'a> MatMut<'a> {
         self.cols
     }
 
-    pub(crate) fn row(&mut self, r: usize) -> &mut [f32] {
+    pub(crate) fn row(&mut self, r: usize) -> &mut [T] {
         assert!(r < self.rows);
         // SAFETY: r < rows, and `new` or `block` proved that all rows lie within the buffer.
         let row = unsafe { self.first.add(r * self.stride) };
@@ -109,7 +111,13 @@ impl<'a> MatMut<'a> {
     }
 
     /// The rectangle from (`row`, `col`), as a matrix of its own.
-    pub(crate) fn block(&mut self, row: usize, rows: usize, col: usize, cols: usize) -> MatMut<'_> {
+    pub(crate) fn block(
+        &mut self,
+        row: usize,
+        rows: usize,
+        col: usize,
+        cols: usize,
+    ) -> MatMut<'_, T> {
         assert!(row + rows <= self.rows && col + cols <= self.cols);
         // SAFETY: the offset is that of an element of this matrix, or one past its last row.
         let first = unsafe { self.first.add(row * self.stride + col) };
@@ -133,7 +141,7 @@ pub(crate) enum Write {
 }
 
 /// y = x·w, or y + x·w. Shapes: x [rows, inner], w [inner, cols ≤ 64], y [rows, cols].
-pub(crate) fn product(x: Mat<'_>, w: Mat<'_>, mut y: MatMut<'_>, write: Write) {
+pub(crate) fn product<T: Real>(x: Mat<'_, T>, w: Mat<'_, T>, mut y: MatMut<'_, T>, write: Write) {
     assert!(x.cols == w.rows && x.rows == y.rows && w.cols == y.cols && w.cols <= PANEL);
     if y.cols == 1 {
         return column(x, w, &mut y, write); // the crate has another order of additions for vectors
@@ -151,10 +159,10 @@ pub(crate) fn product(x: Mat<'_>, w: Mat<'_>, mut y: MatMut<'_>, write: Write) {
         let mut y = y.block(first, rows, 0, w.cols);
         if rows == 1 {
             // two equal rows instead of one, for the same reason
-            let mut pair = [0f32; 2 * PANEL];
+            let mut pair = [T::ZERO; 2 * PANEL];
             pair[..y.cols].copy_from_slice(y.row(0));
             pair[PANEL..PANEL + y.cols].copy_from_slice(y.row(0));
-            call(
+            call_rows(
                 Mat {
                     rows: 2,
                     stride: 0,
@@ -166,50 +174,68 @@ pub(crate) fn product(x: Mat<'_>, w: Mat<'_>, mut y: MatMut<'_>, write: Write) {
             );
             y.row(0).copy_from_slice(&pair[..w.cols]);
         } else {
-            call(x, w, &y, write);
+            call_rows(x, w, &y, write);
         }
         first += rows;
     }
 }
 
 /// One column: a plain dot product per row, in order.
-fn column(x: Mat<'_>, w: Mat<'_>, y: &mut MatMut<'_>, write: Write) {
+fn column<T: Real>(x: Mat<'_, T>, w: Mat<'_, T>, y: &mut MatMut<'_, T>, write: Write) {
     for r in 0..y.rows {
         let row = &x.data[r * x.stride..][..x.cols];
         let start = if write == Write::Add {
             y.row(r)[0]
         } else {
-            0.0
+            T::ZERO
         };
         y.row(r)[0] = row
             .iter()
             .zip(w.data.iter().step_by(w.stride))
-            .fold(start, |s, (a, b)| s + a * b);
+            .fold(start, |s, (&a, &b)| s + a * b);
     }
 }
 
-/// The one call into the crate. `x` may have stride 0 (all rows equal).
-fn call(x: Mat<'_>, w: Mat<'_>, y: &MatMut<'_>, write: Write) {
+/// y += xᵀ·w, the sum over the rows that both have. Shapes: x [rows, outer], w [rows, cols], y [outer, cols].
+/// The same call, and so the same bits, whoever computes it.
+pub(crate) fn add_transposed<T: Real>(x: Mat<'_, T>, w: Mat<'_, T>, y: &MatMut<'_, T>) {
+    assert!(x.rows == w.rows && x.cols == y.rows && w.cols == y.cols);
+    call((x, (1, x.stride), x.cols), w, y, Write::Add);
+}
+
+/// y = x·w with row-major views, where `x` may have stride 0 (all rows equal).
+fn call_rows<T: Real>(x: Mat<'_, T>, w: Mat<'_, T>, y: &MatMut<'_, T>, write: Write) {
+    call((x, (x.stride, 1), x.rows), w, y, write);
+}
+
+/// The one call into the crate: `rows` rows of x, whose elements are (from row to row, within a row) apart.
+fn call<T: Real>(
+    (x, (row, col), rows): (Mat<'_, T>, (usize, usize), usize),
+    w: Mat<'_, T>,
+    y: &MatMut<'_, T>,
+    write: Write,
+) {
     let stride = |s: usize| s.cast_signed();
+    debug_assert!(rows == y.rows);
     // SAFETY: x, w and y were checked to lie within their buffers for exactly these rows, columns
     // and strides; y is exclusive, so it overlaps neither x nor w.
     unsafe {
         gemm::gemm(
-            y.rows,
+            rows,
             y.cols,
-            x.cols,
+            w.rows,
             y.first,
             1,
             stride(y.stride),
             write == Write::Add,
             x.data.as_ptr(),
-            1,
-            stride(x.stride),
+            stride(col),
+            stride(row),
             w.data.as_ptr(),
             1,
             stride(w.stride),
-            1.0,
-            1.0,
+            T::ONE,
+            T::ONE,
             false,
             false,
             false,

@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 use rayon::prelude::*;
 
 use super::{KERNEL_ROWS, MatMut, PANEL, ROWS};
+use crate::cpu::Real;
 
 /// Rows and columns that one task computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,36 +41,57 @@ impl Tile {
 
 /// Runs `f(row0, col0, block)` for every tile of `y` [rows, cols] (contiguous) on the current
 /// rayon pool; tiles of one column range follow each other.
-pub(crate) fn par_tiles(
-    y: &mut [f32],
+pub(crate) fn par_tiles<T: Real>(
+    y: &mut [T],
     cols: usize,
     tile: Tile,
-    f: impl Fn(usize, usize, MatMut<'_>) + Sync,
+    f: impl Fn(usize, usize, MatMut<'_, T>) + Sync,
 ) {
-    struct Shared(*mut f32);
-    // SAFETY: the pointer is only used to make disjoint blocks, one per task (below).
-    unsafe impl Sync for Shared {}
+    tiles_of([y], cols, tile, |row0, col0, [block]| f(row0, col0, block));
+}
 
-    let rows = y.len() / cols;
+/// As [`par_tiles`], for two matrices of the same size at once.
+pub(crate) fn par_tiles_of_two<T: Real>(
+    both: [&mut [T]; 2],
+    cols: usize,
+    tile: Tile,
+    f: impl Fn(usize, usize, [MatMut<'_, T>; 2]) + Sync,
+) {
+    tiles_of(both, cols, tile, f);
+}
+
+fn tiles_of<T: Real, const N: usize>(
+    all: [&mut [T]; N],
+    cols: usize,
+    tile: Tile,
+    f: impl Fn(usize, usize, [MatMut<'_, T>; N]) + Sync,
+) {
+    struct Shared<T, const N: usize>([*mut T; N]);
+    // SAFETY: the pointers are only used to make disjoint blocks, one per matrix and task (below).
+    unsafe impl<T, const N: usize> Sync for Shared<T, N> {}
+
+    let rows = all.iter().map(|y| y.len() / cols).min().unwrap_or(0);
     let row_tiles = rows.div_ceil(tile.rows);
-    let shared = Shared(y.as_mut_ptr());
+    let shared = Shared(all.map(<[T]>::as_mut_ptr));
     let shared = &shared;
     (0..row_tiles * cols.div_ceil(tile.cols))
         .into_par_iter()
         .with_max_len(1)
         .for_each(|i| {
             let (row0, col0) = (i % row_tiles * tile.rows, i / row_tiles * tile.cols);
-            let whole: &Shared = shared;
-            // SAFETY: (row0, col0) is an element of y.
-            let first = unsafe { whole.0.add(row0 * cols + col0) };
-            let block = MatMut {
-                first,
-                rows: tile.rows.min(rows - row0),
-                cols: tile.cols.min(cols - col0),
-                stride: cols,
-                owner: PhantomData, // y stays borrowed until all tasks are done
-            };
-            f(row0, col0, block);
+            let whole: &Shared<T, N> = shared;
+            let blocks = whole.0.map(|first| {
+                // SAFETY: (row0, col0) is an element of the matrix.
+                let first = unsafe { first.add(row0 * cols + col0) };
+                MatMut {
+                    first,
+                    rows: tile.rows.min(rows - row0),
+                    cols: tile.cols.min(cols - col0),
+                    stride: cols,
+                    owner: PhantomData, // all stay borrowed until all tasks are done
+                }
+            });
+            f(row0, col0, blocks);
         });
 }
 

@@ -1,5 +1,6 @@
 //! Attention on the CPU: keys and values are packed per head, then tasks take rows of queries.
 
+use crate::cpu::Real;
 use rayon::prelude::*;
 
 use super::Attention;
@@ -9,7 +10,7 @@ use crate::cpu::matmul::{Mat, MatMut, PANEL, Write, par_tiles, product};
 use crate::target::cpu::Lanes;
 
 /// Keys rounded up to whole 512-bit registers; the matrix kernel would copy anything else.
-pub(super) fn padded(keys: usize) -> usize {
+pub(crate) fn padded(keys: usize) -> usize {
     keys.next_multiple_of(16)
 }
 
@@ -22,13 +23,13 @@ pub(super) fn rows(op: &Attention) -> usize {
     }
 }
 
-pub(super) fn forward(
+pub(super) fn forward<T: Real>(
     op: &Attention,
-    q: &[f32],
-    kv: &[f32],
-    scratch: &mut [f32],
-    y: &mut [f32],
-    lanes: &Lanes,
+    q: &[T],
+    kv: &[T],
+    scratch: &mut [T],
+    y: &mut [T],
+    lanes: &Lanes<T>,
 ) {
     let (d, c, m) = (op.head_dim, op.channels(), op.keys);
     let mp = padded(m);
@@ -41,7 +42,7 @@ pub(super) fn forward(
             pack_head(&kv[b * m * 2 * c..][..m * 2 * c], head * d, d, c, packed);
         });
     let scratch = &*scratch;
-    let scale = std::f32::consts::LOG2_E / (d as f32).sqrt();
+    let scale = T::LOG2_E / T::from_f64(d as f64).sqrt();
     y.par_chunks_mut(op.queries * c)
         .enumerate()
         .for_each(|(b, y)| {
@@ -90,22 +91,10 @@ pub(super) fn forward(
 
 /// Keys of one head, transposed, in panels [d, 64] (padded keys are zero), then its values in
 /// panels [M, 64].
-fn pack_head(kv: &[f32], col: usize, d: usize, c: usize, packed: &mut [f32]) {
+fn pack_head<T: Real>(kv: &[T], col: usize, d: usize, c: usize, packed: &mut [T]) {
     let m = kv.len() / (2 * c);
     let (keys, values) = packed.split_at_mut(d * padded(m));
-    for (p, panel) in keys.chunks_mut(PANEL * d).enumerate() {
-        let width = panel.len() / d;
-        for j in 0..width {
-            let key = p * PANEL + j;
-            for i in 0..d {
-                panel[i * width + j] = if key < m {
-                    kv[key * 2 * c + col + i]
-                } else {
-                    0.0
-                };
-            }
-        }
-    }
+    pack_transposed(kv, col, d, 2 * c, keys);
     for (p, panel) in values.chunks_mut(PANEL * m).enumerate() {
         let width = panel.len() / m;
         for (j, row) in panel.chunks_exact_mut(width).enumerate() {
@@ -114,18 +103,42 @@ fn pack_head(kv: &[f32], col: usize, d: usize, c: usize, packed: &mut [f32]) {
     }
 }
 
+/// `d` columns from `col` on of rows `stride` apart, transposed, in panels of 64 rows; those of the padding are zero.
+pub(crate) fn pack_transposed<T: Real>(
+    x: &[T],
+    col: usize,
+    d: usize,
+    stride: usize,
+    packed: &mut [T],
+) {
+    let m = x.len() / stride;
+    for (p, panel) in packed.chunks_mut(PANEL * d).enumerate() {
+        let width = panel.len() / d;
+        for j in 0..width {
+            let row = p * PANEL + j;
+            for i in 0..d {
+                panel[i * width + j] = if row < m {
+                    x[row * stride + col + i]
+                } else {
+                    T::ZERO
+                };
+            }
+        }
+    }
+}
+
 /// In place: the first `keys` elements of the row become softmax(row · scale), where `scale` includes
 /// log2 e, as powers are of two. The padding behind them becomes 2^-126, which no sum notices.
 #[inline(always)]
-fn softmax(row: &mut [f32], keys: usize, scale: f32) {
-    row[keys..].fill(f32::NEG_INFINITY);
+pub(crate) fn softmax<T: Real>(row: &mut [T], keys: usize, scale: T) {
+    row[keys..].fill(T::NEG_INFINITY);
     let top = math::max(row);
     math::map(
         row,
         #[inline(always)]
-        |v| math::exp2((v - top) * scale),
+        |v| ((v - top) * scale).exp2(),
     );
-    let share = 1.0 / math::sum(row);
+    let share = T::ONE / math::sum(row);
     math::map(
         row,
         #[inline(always)]

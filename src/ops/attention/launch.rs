@@ -25,7 +25,7 @@ pub(super) fn forward(op: &Attention, dtype: DType) -> Result<Vec<Launch>, Launc
         .input(op.q)
         .input(op.kv)
         .output(op.y)
-        .null()
+        .output_or_null(op.lse)
         .size("batch", op.batch)
         .size("queries", op.queries)
         .size("keys", op.keys)

@@ -13,7 +13,10 @@
 mod cpu;
 mod launch;
 
+pub(crate) use cpu::{pack_transposed, padded, softmax};
+
 use super::{Op, OpSpec, count};
+use crate::cpu::Real;
 use crate::dtype::DType;
 use crate::launch::{Launch, LaunchError};
 use crate::plan::BufferId;
@@ -31,6 +34,8 @@ pub(crate) struct Attention {
     /// Packed keys and values; the CPU alone needs it.
     pub(crate) scratch: Option<BufferId>,
     pub(crate) y: BufferId,
+    /// Kernels only, for a backward pass: log-sum-exp of the scaled scores, f32 [B, heads, N].
+    pub(crate) lse: Option<BufferId>,
 }
 
 impl Attention {
@@ -52,7 +57,11 @@ impl OpSpec for Attention {
     }
 
     fn writes(&self) -> Vec<BufferId> {
-        self.scratch.into_iter().chain([self.y]).collect()
+        self.scratch
+            .into_iter()
+            .chain([self.y])
+            .chain(self.lse)
+            .collect()
     }
 
     fn macs(&self) -> u64 {
@@ -74,7 +83,7 @@ impl OpSpec for Attention {
         launch::forward(self, dtype)
     }
 
-    fn run(&self, memory: &mut Memory<'_>, lanes: &Lanes) {
+    fn run<T: Real>(&self, memory: &mut Memory<'_, T>, lanes: &Lanes<T>) {
         let scratch = self.scratch.expect("a plan for the CPU has scratch");
         let ([q, kv], [scratch, y]) = memory.bind([self.q, self.kv], [scratch, self.y]);
         cpu::forward(self, q, kv, scratch, y, lanes);

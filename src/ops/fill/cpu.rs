@@ -1,5 +1,7 @@
 //! Fill on the CPU.
 
-pub(super) fn forward(y: &mut [f32], value: f32) {
+use crate::cpu::Real;
+
+pub(super) fn forward<T: Real>(y: &mut [T], value: T) {
     y.fill(value);
 }

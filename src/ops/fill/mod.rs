@@ -8,6 +8,7 @@ mod cpu;
 mod launch;
 
 use super::{Op, OpSpec};
+use crate::cpu::Real;
 use crate::dtype::DType;
 use crate::launch::{Launch, LaunchError};
 use crate::plan::BufferId;
@@ -43,9 +44,9 @@ impl OpSpec for Fill {
         launch::forward(self)
     }
 
-    fn run(&self, memory: &mut Memory<'_>, _: &Lanes) {
+    fn run<T: Real>(&self, memory: &mut Memory<'_, T>, _: &Lanes<T>) {
         let ([], [y]) = memory.bind([], [self.y]);
-        cpu::forward(y, self.value);
+        cpu::forward(y, T::from(self.value));
     }
 }
 

@@ -16,6 +16,7 @@ mod cpu;
 mod launch;
 
 use super::{Norm, Op, OpSpec, count};
+use crate::cpu::Real;
 use crate::dtype::DType;
 use crate::launch::{Launch, LaunchError};
 use crate::plan::BufferId;
@@ -70,7 +71,7 @@ impl OpSpec for Head {
         launch::forward(self, dtype)
     }
 
-    fn run(&self, memory: &mut Memory<'_>, lanes: &Lanes) {
+    fn run<T: Real>(&self, memory: &mut Memory<'_, T>, lanes: &Lanes<T>) {
         let norm = self.norm;
         let reads = [self.x, norm.gamma, norm.beta, self.weight, self.bias];
         let (reads, [logits]) = memory.bind(reads, [self.logits]);

@@ -1,5 +1,6 @@
 //! LayerNorm on the CPU.
 
+use crate::cpu::Real;
 use rayon::prelude::*;
 
 use super::LayerNorm;
@@ -10,16 +11,16 @@ const ROWS: usize = 64;
 
 /// Normalises one row of C elements.
 #[inline(always)]
-pub(crate) fn norm_row(x: &[f32], gamma: &[f32], beta: &[f32], eps: f32, y: &mut [f32]) {
-    let c = x.len() as f32;
+pub(crate) fn norm_row<T: Real>(x: &[T], gamma: &[T], beta: &[T], eps: T, y: &mut [T]) {
+    let c = T::from_f64(x.len() as f64);
     let mean = math::sum(x) / c;
-    let rstd = 1.0 / (math::sum_of_squares_about(x, mean) / c + eps).sqrt();
+    let rstd = T::ONE / (math::sum_of_squares_about(x, mean) / c + eps).sqrt();
     for ((y, &x), (&gamma, &beta)) in y.iter_mut().zip(x).zip(gamma.iter().zip(beta)) {
         *y = ((x - mean) * rstd).mul_add(gamma, beta);
     }
 }
 
-pub(super) fn forward(op: &LayerNorm, x: &[f32], gamma: &[f32], beta: &[f32], y: &mut [f32]) {
+pub(super) fn forward<T: Real>(op: &LayerNorm, x: &[T], gamma: &[T], beta: &[T], y: &mut [T]) {
     let c = op.channels;
     y.par_chunks_mut(ROWS * c)
         .enumerate()
@@ -29,7 +30,7 @@ pub(super) fn forward(op: &LayerNorm, x: &[f32], gamma: &[f32], beta: &[f32], y:
                 || {
                     for (r, y) in y.chunks_exact_mut(c).enumerate() {
                         let x = &x[(task * ROWS + r) * op.x_stride..][..c];
-                        norm_row(x, gamma, beta, op.eps, y);
+                        norm_row(x, gamma, beta, T::from(op.eps), y);
                     }
                 },
             );

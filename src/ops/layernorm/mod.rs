@@ -15,6 +15,7 @@ mod launch;
 pub(crate) use cpu::norm_row;
 
 use super::{Op, OpSpec, Positions};
+use crate::cpu::Real;
 use crate::dtype::DType;
 use crate::launch::{Launch, LaunchError};
 use crate::plan::BufferId;
@@ -70,7 +71,7 @@ impl OpSpec for LayerNorm {
         launch::forward(self, dtype)
     }
 
-    fn run(&self, memory: &mut Memory<'_>, _: &Lanes) {
+    fn run<T: Real>(&self, memory: &mut Memory<'_, T>, _: &Lanes<T>) {
         let ([x, gamma, beta], [y]) = memory.bind([self.x, self.gamma, self.beta], [self.y]);
         cpu::forward(self, x, gamma, beta, y);
     }

@@ -23,8 +23,8 @@ pub(super) fn forward(op: &Linear, dtype: DType) -> Result<Vec<Launch>, LaunchEr
         most: MOST_SHARED / (FEWEST_ROWS * dtype.bytes()),
     })?;
     let entry = match op.epilogue {
-        Epilogue::Gelu => tile.gelu_entry,
-        Epilogue::Store | Epilogue::Accumulate => tile.entry,
+        Epilogue::Gelu(_) => tile.gelu_entry,
+        _ => tile.entry,
     };
     let (norm, kept) = op
         .norm
@@ -43,7 +43,7 @@ pub(super) fn forward(op: &Linear, dtype: DType) -> Result<Vec<Launch>, LaunchEr
         .input_or_null(op.bias);
     let launch = match op.epilogue {
         Epilogue::Accumulate => launch.in_out(op.y).in_out(op.y),
-        Epilogue::Store | Epilogue::Gelu => launch.null().output(op.y),
+        _ => launch.null().output(op.y),
     };
     let launch = launch
         .output_or_null(op.split.map(|(_, second)| second))
@@ -77,7 +77,7 @@ fn in_parts(
         .input_or_null(op.bias);
     let launch = match op.epilogue {
         Epilogue::Accumulate => launch.in_out(op.y).in_out(op.y),
-        Epilogue::Store | Epilogue::Gelu => launch.null().output(op.y),
+        _ => launch.null().output(op.y),
     };
     let launch = launch
         .output_or_null(shared.map(|(partials, _)| partials))

@@ -15,6 +15,7 @@ mod launch;
 pub(crate) use cpu::panel;
 
 use super::{InParts, Norm, Op, OpSpec, count};
+use crate::cpu::Real;
 use crate::dtype::DType;
 use crate::launch::{Launch, LaunchError};
 use crate::plan::BufferId;
@@ -25,10 +26,33 @@ use crate::target::cpu::{Lanes, Memory};
 pub(crate) enum Epilogue {
     /// Stored as it is.
     Store,
-    /// y = GELU(x·Wᵀ + b), exact (erf) form.
-    Gelu,
+    /// y = GELU(x·Wᵀ + b), exact (erf) form; the buffer, if there is one, keeps what GELU is applied to.
+    Gelu(Option<BufferId>),
     /// y = y + x·Wᵀ + b: the residual connection.
     Accumulate,
+    /// y = residual + x·Wᵀ + b, the residual in the buffer.
+    Sum(BufferId),
+    /// y = x·Wᵀ ∘ GELU'(h) with h in the buffer, which becomes GELU(h): the way back through GELU.
+    GeluSlope(BufferId),
+}
+
+impl Epilogue {
+    /// The buffer that it writes beside y.
+    fn writes(self) -> Option<BufferId> {
+        match self {
+            Self::Gelu(kept) => kept,
+            Self::GeluSlope(hidden) => Some(hidden),
+            Self::Store | Self::Accumulate | Self::Sum(_) => None,
+        }
+    }
+
+    /// The buffer that it reads beside y.
+    fn reads(self) -> Option<BufferId> {
+        match self {
+            Self::Sum(residual) => Some(residual),
+            _ => None,
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -55,7 +79,7 @@ impl OpSpec for Linear {
     fn reads(&self) -> Vec<BufferId> {
         let norm = self.norm.iter().flat_map(|(n, _)| [n.gamma, n.beta]);
         let own = [self.x, self.weight].into_iter().chain(self.bias);
-        own.chain(norm).collect()
+        own.chain(norm).chain(self.epilogue.reads()).collect()
     }
 
     fn writes(&self) -> Vec<BufferId> {
@@ -63,7 +87,7 @@ impl OpSpec for Linear {
         let split = self.split.map(|(_, y)| y);
         let parts = self.parts.into_iter().flat_map(InParts::writes);
         let own = [self.y].into_iter().chain(kept).chain(split);
-        own.chain(parts).collect()
+        own.chain(parts).chain(self.epilogue.writes()).collect()
     }
 
     fn macs(&self) -> u64 {
@@ -73,8 +97,11 @@ impl OpSpec for Linear {
     fn shapes(&self) -> String {
         let tail = match self.epilogue {
             Epilogue::Store => "",
-            Epilogue::Gelu => " gelu",
+            Epilogue::Gelu(None) => " gelu",
+            Epilogue::Gelu(Some(_)) => " gelu kept",
             Epilogue::Accumulate => " +=",
+            Epilogue::Sum(_) => " +",
+            Epilogue::GeluSlope(_) => " gelu'",
         };
         let norm = if self.norm.is_some() { "norm " } else { "" };
         let split = if self.split.is_some() { " split" } else { "" };
@@ -89,10 +116,20 @@ impl OpSpec for Linear {
         launch::forward(self, dtype)
     }
 
-    fn run(&self, memory: &mut Memory<'_>, _: &Lanes) {
+    fn run<T: Real>(&self, memory: &mut Memory<'_, T>, _: &Lanes<T>) {
+        // a weight stands in for what there is not
         let bias = self.bias.unwrap_or(self.weight);
-        let ([x, weight, bias], [y]) = memory.bind([self.x, self.weight, bias], [self.y]);
-        cpu::forward(self, x, weight, self.bias.map(|_| bias), y);
+        let residual = self.epilogue.reads().unwrap_or(self.weight);
+        let reads = [self.x, self.weight, bias, residual];
+        if let Some(hidden) = self.epilogue.writes() {
+            let ([x, weight, bias, _], [y, hidden]) = memory.bind(reads, [self.y, hidden]);
+            let bias = self.bias.map(|_| bias);
+            cpu::forward(self, [x, weight], bias, cpu::Second::Hidden(hidden), y);
+        } else {
+            let ([x, weight, bias, residual], [y]) = memory.bind(reads, [self.y]);
+            let bias = self.bias.map(|_| bias);
+            cpu::forward(self, [x, weight], bias, cpu::Second::Residual(residual), y);
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The MLP branch on the CPU.
 
+use crate::cpu::Real;
 use rayon::prelude::*;
 
 use super::Mlp;
@@ -12,7 +13,7 @@ use crate::target::cpu::Lanes;
 /// Rows of one task: one call of the matrix kernel per panel, hidden rows within the L2 cache.
 pub(super) const ROWS: usize = 48;
 
-pub(super) fn forward(op: &Mlp, weights: [&[f32]; 6], x: &mut [f32], lanes: &Lanes) {
+pub(super) fn forward<T: Real>(op: &Mlp, weights: [&[T]; 6], x: &mut [T], lanes: &Lanes<T>) {
     let [gamma, beta, w1, b1, w2, b2] = weights;
     let (c, e) = (op.channels, op.hidden);
     let (w1, w2) = (Panels::new(w1, c, e), Panels::new(w2, e, c));
@@ -24,18 +25,18 @@ pub(super) fn forward(op: &Mlp, weights: [&[f32]; 6], x: &mut [f32], lanes: &Lan
                 #[inline(always)]
                 || {
                     for (x, y) in x.chunks_exact(c).zip(normed.chunks_exact_mut(c)) {
-                        norm_row(x, gamma, beta, op.eps, y);
+                        norm_row(x, gamma, beta, T::from(op.eps), y);
                     }
                 },
             );
-            let layer = |panels: Panels<'_>, bias, x: &[f32], y: &mut [f32], cols, epilogue| {
+            let layer = |panels: Panels<'_, T>, bias, x: &[T], y: &mut [T], cols, epilogue| {
                 let x = Mat::new(x, rows, x.len() / rows, x.len() / rows);
                 let mut y = MatMut::new(y, rows, cols, cols);
                 panels.each_panel(0, x, &mut y, |block, col, product| {
                     panel(block, col, Some(bias), epilogue, product);
                 });
             };
-            layer(w1, b1, normed, hidden, e, Epilogue::Gelu);
+            layer(w1, b1, normed, hidden, e, Epilogue::Gelu(None));
             layer(w2, b2, hidden, x, c, Epilogue::Accumulate);
         });
     });

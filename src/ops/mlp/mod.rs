@@ -15,6 +15,7 @@ mod cpu;
 mod launch;
 
 use super::{Op, OpSpec, count};
+use crate::cpu::Real;
 use crate::dtype::DType;
 use crate::kernels::tuning::MLP_CHANNELS;
 use crate::launch::{Launch, LaunchError};
@@ -81,7 +82,7 @@ impl OpSpec for Mlp {
         launch::forward(self, dtype)
     }
 
-    fn run(&self, memory: &mut Memory<'_>, lanes: &Lanes) {
+    fn run<T: Real>(&self, memory: &mut Memory<'_, T>, lanes: &Lanes<T>) {
         let reads = [self.gamma, self.beta, self.w1, self.b1, self.w2, self.b2];
         let (weights, [x]) = memory.bind(reads, [self.x]);
         cpu::forward(self, weights, x, lanes);

@@ -1,19 +1,20 @@
 //! Patch convolution on the CPU: one task is one line of patches and a range of output channels.
 
 use super::{PatchConv, Pixels};
+use crate::cpu::Real;
 use crate::cpu::matmul::{Mat, PANEL, Panels, Tile, par_tiles};
 use crate::target::cpu::Lanes;
 
 /// Tasks below which output channels are split as well.
 const TASKS: usize = 16;
 
-pub(super) fn forward(
+pub(super) fn forward<T: Real>(
     op: &PatchConv,
-    x: &[f32],
-    weight: &[f32],
-    bias: &[f32],
-    y: &mut [f32],
-    lanes: &Lanes,
+    x: &[T],
+    weight: &[T],
+    bias: &[T],
+    y: &mut [T],
+    lanes: &Lanes<T>,
 ) {
     let (out_h, out_w) = op.out_grid();
     let (c, p, (h, w)) = (op.in_chans, op.patch, op.grid);
@@ -48,7 +49,7 @@ pub(super) fn forward(
                         &x[((b * c + channel) * h + v * p + dy) * w..][..w]
                     };
                     match p {
-                        4 => gather::<4>(patches, line), // the published models: copies of known length
+                        4 => gather::<T, 4>(patches, line), // the published models: copies of known length
                         _ => gather_any(patches, p, line),
                     }
                     let patches = Mat::new(patches, out_w, op.inner(), op.inner());
@@ -61,7 +62,7 @@ pub(super) fn forward(
 
 /// One line of patches from planar pixels: patch u gets, for each run (channel, dy), the P values of
 /// `line(channel, dy)` from u·P on.
-fn gather<'a, const P: usize>(patches: &mut [f32], line: impl Fn(usize, usize) -> &'a [f32]) {
+fn gather<'a, T: Real, const P: usize>(patches: &mut [T], line: impl Fn(usize, usize) -> &'a [T]) {
     let (patches, _) = patches.as_chunks_mut::<P>();
     let runs = patches.len() / (line(0, 0).len() / P);
     for run in 0..runs {
@@ -73,7 +74,7 @@ fn gather<'a, const P: usize>(patches: &mut [f32], line: impl Fn(usize, usize) -
 }
 
 /// [`gather`] for any P.
-fn gather_any<'a>(patches: &mut [f32], p: usize, line: impl Fn(usize, usize) -> &'a [f32]) {
+fn gather_any<'a, T: Real>(patches: &mut [T], p: usize, line: impl Fn(usize, usize) -> &'a [T]) {
     let runs = patches.len() / (line(0, 0).len() / p * p);
     for (i, to) in patches.chunks_exact_mut(p).enumerate() {
         let (u, run) = (i / runs, i % runs);

@@ -18,6 +18,7 @@ mod cpu;
 mod launch;
 
 use super::{InParts, Norm, Op, OpSpec, Positions, count};
+use crate::cpu::Real;
 use crate::dtype::DType;
 use crate::launch::{Launch, LaunchError};
 use crate::plan::BufferId;
@@ -111,7 +112,7 @@ impl OpSpec for PatchConv {
         launch::forward(self, dtype)
     }
 
-    fn run(&self, memory: &mut Memory<'_>, lanes: &Lanes) {
+    fn run<T: Real>(&self, memory: &mut Memory<'_, T>, lanes: &Lanes<T>) {
         let ([x, weight, bias], [y]) = memory.bind([self.x, self.weight, self.bias], [self.y]);
         cpu::forward(self, x, weight, bias, y, lanes);
     }

@@ -1,10 +1,11 @@
 //! Position tables on the CPU.
 
+use crate::cpu::Real;
 use rayon::prelude::*;
 
 use super::{PosEmbed, PosResize};
 
-pub(super) fn add(op: &PosEmbed, x: &[f32], class: Option<&[f32]>, table: &[f32], y: &mut [f32]) {
+pub(super) fn add<T: Real>(op: &PosEmbed, x: &[T], class: Option<&[T]>, table: &[T], y: &mut [T]) {
     let c = op.channels;
     let first = usize::from(class.is_some());
     y.par_chunks_mut((op.tokens + first) * c)
@@ -18,15 +19,15 @@ pub(super) fn add(op: &PosEmbed, x: &[f32], class: Option<&[f32]>, table: &[f32]
         });
 }
 
-fn add_rows(a: &[f32], b: &[f32], y: &mut [f32]) {
+fn add_rows<T: Real>(a: &[T], b: &[T], y: &mut [T]) {
     for (y, (a, b)) in y.iter_mut().zip(a.iter().zip(b)) {
-        *y = a + b;
+        *y = *a + *b;
     }
 }
 
 /// The two source indices of output index `o` and the weight of the second. In f64, as the
 /// positions of a large grid need more than f32 gives; the table itself is f32.
-fn taps(o: usize, from: usize, to: usize) -> (usize, usize, f32) {
+pub(crate) fn taps<T: Real>(o: usize, from: usize, to: usize) -> (usize, usize, T) {
     let source = (from as f64 / to as f64 * (o as f64 + 0.5) - 0.5).max(0.0);
     #[expect(
         clippy::cast_possible_truncation,
@@ -34,12 +35,11 @@ fn taps(o: usize, from: usize, to: usize) -> (usize, usize, f32) {
         reason = "0 <= source < from"
     )]
     let low = (source as usize).min(from - 1);
-    #[expect(clippy::cast_possible_truncation, reason = "a weight in 0..=1")]
-    let weight = (source - low as f64) as f32;
+    let weight = T::from_f64(source - low as f64);
     (low, (low + 1).min(from - 1), weight)
 }
 
-pub(super) fn resize(op: &PosResize, table: &[f32], y: &mut [f32]) {
+pub(super) fn resize<T: Real>(op: &PosResize, table: &[T], y: &mut [T]) {
     let (c, width) = (op.channels, op.from.1);
     let (class, grid) = table.split_at(op.class_rows * c);
     let (class_out, grid_out) = y.split_at_mut(op.class_rows * c);
@@ -49,14 +49,14 @@ pub(super) fn resize(op: &PosResize, table: &[f32], y: &mut [f32]) {
         .par_chunks_mut(op.to.1 * c)
         .enumerate()
         .for_each(|(v, line)| {
-            let (v0, v1, wv) = taps(v, op.from.0, op.to.0);
+            let (v0, v1, wv) = taps::<T>(v, op.from.0, op.to.0);
             for (u, y) in line.chunks_exact_mut(c).enumerate() {
-                let (u0, u1, wu) = taps(u, width, op.to.1);
+                let (u0, u1, wu) = taps::<T>(u, width, op.to.1);
                 let corners = [row(v0, u0), row(v0, u1), row(v1, u0), row(v1, u1)];
                 for (k, y) in y.iter_mut().enumerate() {
                     let [a, b, c, d] = corners.map(|corner| corner[k]);
-                    let (top, bottom) = (a * (1.0 - wu) + b * wu, c * (1.0 - wu) + d * wu);
-                    *y = top * (1.0 - wv) + bottom * wv;
+                    let (top, bottom) = (a * (T::ONE - wu) + b * wu, c * (T::ONE - wu) + d * wu);
+                    *y = top * (T::ONE - wv) + bottom * wv;
                 }
             }
         });

@@ -17,7 +17,10 @@
 mod cpu;
 mod launch;
 
+pub(crate) use cpu::taps;
+
 use super::{Op, OpSpec};
+use crate::cpu::Real;
 use crate::dtype::DType;
 use crate::launch::{Launch, LaunchError};
 use crate::plan::BufferId;
@@ -65,7 +68,7 @@ impl OpSpec for PosEmbed {
         launch::add(self, dtype)
     }
 
-    fn run(&self, memory: &mut Memory<'_>, _: &Lanes) {
+    fn run<T: Real>(&self, memory: &mut Memory<'_, T>, _: &Lanes<T>) {
         if let Some(class) = self.class_token {
             let ([x, table, class], [y]) = memory.bind([self.x, self.table, class], [self.y]);
             cpu::add(self, x, Some(class), table, y);
@@ -116,7 +119,7 @@ impl OpSpec for PosResize {
         launch::resize(self, dtype)
     }
 
-    fn run(&self, memory: &mut Memory<'_>, _: &Lanes) {
+    fn run<T: Real>(&self, memory: &mut Memory<'_, T>, _: &Lanes<T>) {
         let ([table], [y]) = memory.bind([self.table], [self.y]);
         cpu::resize(self, table, y);
     }

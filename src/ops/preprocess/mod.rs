@@ -13,6 +13,7 @@
 mod launch;
 
 use super::{Op, OpSpec};
+use crate::cpu::Real;
 use crate::dtype::DType;
 use crate::launch::{Launch, LaunchError};
 use crate::plan::BufferId;
@@ -51,7 +52,7 @@ impl OpSpec for Preprocess {
         launch::forward(self)
     }
 
-    fn run(&self, _: &mut Memory<'_>, _: &Lanes) {
+    fn run<T: Real>(&self, _: &mut Memory<'_, T>, _: &Lanes<T>) {
         debug_assert!(false, "the CPU runs no plan of kernels");
     }
 }

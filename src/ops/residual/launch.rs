@@ -11,7 +11,7 @@ pub(super) fn forward(op: &Residual, dtype: DType) -> Result<Vec<Launch>, Launch
     let launch = Launch::of("residual", "residual_fwd", dtype.storage())
         .grid(vectors.div_ceil(RES_THREADS as usize), 1)
         .block(RES_THREADS, 1)
-        .input(op.a)
+        .input_or_null(op.a)
         .input(op.b)
         .output(op.y)
         .u64(op.len as u64);

@@ -1,0 +1,78 @@
+//! Where a backward pass begins: the loss, and the classifier.
+
+use super::{BufferId, Builder, Order};
+use crate::error::Result;
+use crate::ops::cross_entropy::CrossEntropy;
+use crate::ops::head_bwd::HeadBwd;
+use crate::shape::elements;
+
+impl Builder {
+    /// Cross-entropy of logits [batch, classes] against `labels`, a class index for each image: the loss, one element,
+    /// and the gradient of the logits.
+    ///
+    /// # Errors
+    /// As [`Builder::linear`].
+    pub fn cross_entropy(
+        &mut self,
+        (logits, labels): (BufferId, BufferId),
+        (batch, classes): (usize, usize),
+        smoothing: f32,
+    ) -> Result<(BufferId, BufferId)> {
+        let len = elements("logits", &[batch, classes])?;
+        self.holds("loss", logits, len)?;
+        self.holds("loss", labels, batch)?;
+        let (loss, dlogits) = (self.f32s(1), self.f32s(len));
+        let op = CrossEntropy {
+            batch,
+            classes,
+            smoothing,
+            logits,
+            labels,
+            scale: None,
+            loss,
+            dlogits,
+            shared: None,
+        };
+        self.step("loss", op)?;
+        Ok((loss, dlogits))
+    }
+
+    /// Gradient of [`Builder::head`] from that of the logits [batch, classes]: the gradient of the tokens
+    /// [batch, tokens, channels], whose first rows the classifier has read.
+    ///
+    /// # Errors
+    /// As [`Builder::head`].
+    pub fn head_bwd(
+        &mut self,
+        norm: (&str, f32),
+        label: &str,
+        (x, dlogits): (BufferId, BufferId),
+        (batch, tokens, channels): (usize, usize, usize),
+        classes: usize,
+    ) -> Result<BufferId> {
+        let len = elements("tokens", &[batch, tokens, channels])?;
+        self.holds(label, x, len)?;
+        self.holds(label, dlogits, elements("logits", &[batch, classes])?)?;
+        let (norm, eps) = norm;
+        let shape = [classes, channels];
+        let op = HeadBwd {
+            batch,
+            channels,
+            classes,
+            x_stride: tokens * channels,
+            x,
+            norm: self.norm(norm, channels, eps)?,
+            weight: self.param(format!("{label}.weight"), &shape, Order::Tensor)?,
+            dlogits,
+            dx: self.activation(&[len])?,
+            dgamma: self.gradient(format!("{norm}.weight"), &[channels])?,
+            dbeta: self.gradient(format!("{norm}.bias"), &[channels])?,
+            dweight: self.gradient(format!("{label}.weight"), &shape)?,
+            dbias: self.gradient(format!("{label}.bias"), &[classes])?,
+            scratch: None,
+        };
+        let dx = op.dx;
+        self.step(&format!("d {label}"), op)?;
+        Ok(dx)
+    }
+}
