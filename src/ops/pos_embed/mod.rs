@@ -17,6 +17,8 @@
 mod cpu;
 mod launch;
 
+pub(crate) use cpu::resize;
+
 use super::{Op, OpSpec};
 use crate::dtype::DType;
 use crate::launch::{Launch, LaunchError};
@@ -118,7 +120,8 @@ impl OpSpec for PosResize {
 
     fn run(&self, memory: &mut Memory<'_>, _: &Lanes) {
         let ([table], [y]) = memory.bind([self.table], [self.y]);
-        cpu::resize(self, table, y);
+        let (from, to) = (self.from, self.to);
+        cpu::resize(self.class_rows, from, to, self.channels, table, y);
     }
 }
 
