@@ -14,6 +14,12 @@ impl From<crate::target::emu::EmuError> for Error {
     }
 }
 
+impl From<crate::train::DataError> for Error {
+    fn from(error: crate::train::DataError) -> Self {
+        Self::Train(error.into())
+    }
+}
+
 /// What can go wrong, by area. Each message names what was found, what was expected and what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -68,6 +74,9 @@ pub enum Error {
     #[cfg(feature = "picture")]
     #[error(transparent)]
     Picture(#[from] crate::picture::PictureError),
+    /// A training run that cannot start or go on.
+    #[error(transparent)]
+    Train(#[from] crate::train::TrainError),
     /// A download that did not give the file asked for.
     #[cfg(feature = "hub")]
     #[error(transparent)]

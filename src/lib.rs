@@ -11,6 +11,7 @@
 //! | describe a model | [`config::PvtConfig`], [`config::Variant`] |
 //! | load weights | [`weights::Weights`], [`weights::TensorFile`] |
 //! | prepare pictures | [`picture::Picture`], [`picture::prepare`] (feature `picture`) |
+//! | train a model | [`train::Learner`], `train::fit` (feature `picture`) |
 //! | download models | [`hub::HubClient`] (feature `hub`) |
 //! | check a model against reference tensors | [`verify::verify`] |
 //!
@@ -62,6 +63,7 @@ pub mod plan;
 pub mod session;
 pub mod shape;
 pub mod target;
+pub mod train;
 pub mod verify;
 pub mod weights;
 

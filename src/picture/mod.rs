@@ -14,7 +14,7 @@ mod resize;
 
 pub use components::principal_colours;
 pub use error::PictureError;
-pub use prepare::{output_size, prepare, prepare_into};
+pub use prepare::{output_size, prepare, prepare_into, resize_and_crop};
 
 use crate::shape::ImageSize;
 
@@ -26,6 +26,9 @@ pub const MAX_SIDE: usize = 16_384;
 
 /// Most memory that decoding or resizing one picture may take, in bytes (512 MiB).
 pub const MAX_BYTES: u64 = 512 << 20;
+
+/// Endings of the files that are looked for in folders.
+pub const ENDINGS: [&str; 3] = ["jpg", "jpeg", "png"];
 
 /// Red, green and blue.
 const CHANNELS: usize = 3;
@@ -71,6 +74,13 @@ impl Picture {
     pub fn into_rgb(self) -> Vec<u8> {
         self.rgb
     }
+}
+
+/// Whether the file at `path` is called like a picture, whatever is in it.
+pub fn has_picture_ending(path: impl AsRef<std::path::Path>) -> bool {
+    let ending = path.as_ref().extension();
+    let ending = ending.map(|e| e.to_string_lossy().to_lowercase());
+    ending.is_some_and(|e| ENDINGS.contains(&e.as_str()))
 }
 
 fn check_size(size: ImageSize) -> Result<(), PictureError> {

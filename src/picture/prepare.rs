@@ -69,18 +69,8 @@ pub fn prepare_into(
         });
     }
     let levels = levels(preprocess)?;
-
-    let to = resized_size(picture.size, preprocess.resize);
-    let resized = if to == picture.size {
-        Cow::Borrowed(picture)
-    } else {
-        Cow::Owned(picture.resize(to, preprocess.interpolation)?)
-    };
-    let top = half_to_even(to.height - size.height);
-    let left = half_to_even(to.width - size.width);
-    let (pixels, _) = resized.rgb.as_chunks::<CHANNELS>();
-    let rows = pixels.chunks_exact(to.width).skip(top);
-    let cut = rows.map(|row| &row[left..left + size.width]);
+    let resized = resized(picture, preprocess)?;
+    let cut = centre(&resized, size);
 
     let planes = out.chunks_exact_mut(size.height * size.width);
     for (channel, (plane, levels)) in planes.zip(&levels).enumerate() {
@@ -91,6 +81,50 @@ pub fn prepare_into(
         }
     }
     Ok(())
+}
+
+/// `picture` resized and cropped, still in bytes: [`prepare`] of the result without `resize` and
+/// `crop` gives what it gives of `picture` with them.
+///
+/// # Errors
+/// Those of [`output_size`].
+pub fn resize_and_crop<'a>(
+    picture: &'a Picture,
+    preprocess: &Preprocess,
+) -> Result<Cow<'a, Picture>, PictureError> {
+    let size = output_size(picture.size, preprocess)?;
+    let resized = resized(picture, preprocess)?;
+    if resized.size == size {
+        return Ok(resized);
+    }
+    let rgb = centre(&resized, size).flat_map(|row| row.as_flattened());
+    let rgb = rgb.copied().collect();
+    Picture::from_rgb(size, rgb).map(Cow::Owned)
+}
+
+fn resized<'a>(
+    picture: &'a Picture,
+    preprocess: &Preprocess,
+) -> Result<Cow<'a, Picture>, PictureError> {
+    let to = resized_size(picture.size, preprocess.resize);
+    Ok(if to == picture.size {
+        Cow::Borrowed(picture)
+    } else {
+        Cow::Owned(picture.resize(to, preprocess.interpolation)?)
+    })
+}
+
+/// Rows of the middle of `picture`, which is at least `size` large.
+fn centre(
+    picture: &Picture,
+    size: ImageSize,
+) -> impl Iterator<Item = &[[u8; CHANNELS]]> + Clone + use<'_> {
+    let top = half_to_even(picture.size.height - size.height);
+    let left = half_to_even(picture.size.width - size.width);
+    let (pixels, _) = picture.rgb.as_chunks::<CHANNELS>();
+    let rows = pixels.chunks_exact(picture.size.width);
+    let rows = rows.skip(top).take(size.height);
+    rows.map(move |row| &row[left..left + size.width])
 }
 
 /// torchvision's `Resize`: an integer sets the shorter side and the longer one follows, truncated

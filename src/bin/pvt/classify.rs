@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressIterator, ProgressStyle};
 use pvt_cuda::config::{Mode, Preprocess};
-use pvt_cuda::picture::{Picture, output_size, prepare};
+use pvt_cuda::picture::{Picture, has_picture_ending, output_size, prepare};
 use pvt_cuda::session::{Session, top_k};
 use pvt_cuda::shape::ImageSize;
 use rayon::prelude::*;
@@ -14,9 +14,6 @@ use serde::Serialize;
 use crate::Outcome;
 use crate::model::{Loaded, ModelArgs};
 use crate::output::{self, note};
-
-/// Endings of the picture files that are looked for in folders.
-const ENDINGS: [&str; 3] = ["jpg", "jpeg", "png"];
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -233,8 +230,7 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 fn is_picture(path: &Path) -> bool {
-    let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase());
-    path.is_file() && ending.is_some_and(|e| ENDINGS.contains(&e.as_str()))
+    path.is_file() && has_picture_ending(path)
 }
 
 fn print(args: &Args, report: &Report) -> Result<()> {

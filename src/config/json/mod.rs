@@ -3,6 +3,7 @@
 mod hugging_face;
 mod own;
 mod value;
+mod write;
 
 use std::fs::File;
 use std::io::Read as _;

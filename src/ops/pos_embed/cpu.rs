@@ -1,9 +1,9 @@
 //! Position tables on the CPU.
 
-use crate::cpu::Real;
 use rayon::prelude::*;
 
-use super::{PosEmbed, PosResize};
+use super::PosEmbed;
+use crate::cpu::Real;
 
 pub(super) fn add<T: Real>(op: &PosEmbed, x: &[T], class: Option<&[T]>, table: &[T], y: &mut [T]) {
     let c = op.channels;
@@ -39,19 +39,27 @@ pub(crate) fn taps<T: Real>(o: usize, from: usize, to: usize) -> (usize, usize, 
     (low, (low + 1).min(from - 1), weight)
 }
 
-pub(super) fn resize<T: Real>(op: &PosResize, table: &[T], y: &mut [T]) {
-    let (c, width) = (op.channels, op.from.1);
-    let (class, grid) = table.split_at(op.class_rows * c);
-    let (class_out, grid_out) = y.split_at_mut(op.class_rows * c);
+/// A table of `c` channels on the grid `to`; the first `class_rows` rows are copied.
+pub(crate) fn resize<T: Real>(
+    class_rows: usize,
+    from: (usize, usize),
+    to: (usize, usize),
+    c: usize,
+    table: &[T],
+    y: &mut [T],
+) {
+    let width = from.1;
+    let (class, grid) = table.split_at(class_rows * c);
+    let (class_out, grid_out) = y.split_at_mut(class_rows * c);
     class_out.copy_from_slice(class);
     let row = |v: usize, u: usize| &grid[(v * width + u) * c..][..c];
     grid_out
-        .par_chunks_mut(op.to.1 * c)
+        .par_chunks_mut(to.1 * c)
         .enumerate()
         .for_each(|(v, line)| {
-            let (v0, v1, wv) = taps::<T>(v, op.from.0, op.to.0);
+            let (v0, v1, wv) = taps::<T>(v, from.0, to.0);
             for (u, y) in line.chunks_exact_mut(c).enumerate() {
-                let (u0, u1, wu) = taps::<T>(u, width, op.to.1);
+                let (u0, u1, wu) = taps::<T>(u, width, to.1);
                 let corners = [row(v0, u0), row(v0, u1), row(v1, u0), row(v1, u1)];
                 for (k, y) in y.iter_mut().enumerate() {
                     let [a, b, c, d] = corners.map(|corner| corner[k]);

@@ -17,7 +17,7 @@
 mod cpu;
 mod launch;
 
-pub(crate) use cpu::taps;
+pub(crate) use cpu::{resize, taps};
 
 use super::{Op, OpSpec};
 use crate::cpu::Real;
@@ -121,7 +121,8 @@ impl OpSpec for PosResize {
 
     fn run<T: Real>(&self, memory: &mut Memory<'_, T>, _: &Lanes<T>) {
         let ([table], [y]) = memory.bind([self.table], [self.y]);
-        cpu::resize(self, table, y);
+        let (from, to) = (self.from, self.to);
+        cpu::resize(self.class_rows, from, to, self.channels, table, y);
     }
 }
 
