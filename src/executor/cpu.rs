@@ -124,9 +124,12 @@ impl<T: Real> Executor<T> {
         })
     }
 
-    /// Puts new values into the parameters: `read` gives each in checkpoint order. A copy is made first where another
-    /// executor shares them.
-    pub(crate) fn update_params(&mut self, mut read: impl FnMut(&Param) -> &[T]) -> Result<()> {
+    /// Puts new values into the parameters, such as an optimiser's: `read` gives each, by its name in the checkpoint, in
+    /// checkpoint order. Then runs the set-up steps once more. A copy is made first where another executor shares them.
+    ///
+    /// # Errors
+    /// [`ShapeError::NamedInput`] where a parameter has another length.
+    pub fn update_params<'a>(&mut self, read: impl Fn(&str) -> &'a [T]) -> Result<()> {
         if Arc::get_mut(&mut self.params).is_none() {
             self.params = Arc::new(Params {
                 layout: self.params.layout.clone(),
@@ -135,7 +138,16 @@ impl<T: Real> Executor<T> {
         }
         let params = Arc::get_mut(&mut self.params).ok_or(ShapeError::ForeignParams)?;
         for at in 0..params.layout.len() {
-            let values = read(&self.plan.params[at]);
+            let param = &self.plan.params[at];
+            let values = read(&param.name);
+            if values.len() != param.len() {
+                return Err(ShapeError::NamedInput {
+                    name: param.name.clone(),
+                    found: values.len(),
+                    expected: param.shape.clone(),
+                }
+                .into());
+            }
             params.lay_out(at, values);
         }
         let mut memory = Memory {
@@ -153,6 +165,10 @@ impl<T: Real> Executor<T> {
     /// reads the whole input once more.
     pub fn set_check_finite(&mut self, on: bool) {
         self.check_finite = on;
+    }
+
+    pub(crate) fn shared_plan(&self) -> &Arc<Plan> {
+        &self.plan
     }
 
     /// The plan.

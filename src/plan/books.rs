@@ -32,13 +32,8 @@ impl Builder {
         })
     }
 
-    /// Something that the caller brings for each run.
-    pub(crate) fn named_input(
-        &mut self,
-        name: &str,
-        shape: &[usize],
-        elements: Elements,
-    ) -> BufferId {
+    /// Something that the caller brings for each run, beside what it brought already.
+    pub fn named_input(&mut self, name: &str, shape: &[usize], elements: Elements) -> BufferId {
         let offset = self.input_bytes.saturating_add(ALIGN - 1) / ALIGN * ALIGN;
         let len = shape.iter().fold(1, |n: usize, &s| n.saturating_mul(s));
         let id = self.buffer(len, elements, Kind::Input(offset));

@@ -44,6 +44,16 @@ pub enum TrainError {
         /// Its shape in the model.
         expected: Vec<usize>,
     },
+    /// A class that the model does not have.
+    #[error("picture {index} of a batch has class {label}, the model has classes 0 to {}", classes.saturating_sub(1))]
+    Label {
+        /// Place in the batch.
+        index: usize,
+        /// Its class.
+        label: u32,
+        /// Classes of the model.
+        classes: usize,
+    },
     /// A state that the learner or the average cannot take over.
     #[error("the training state does not fit the model: {detail}; start anew in another folder")]
     State {

@@ -11,9 +11,11 @@
 //! counter-based generator ([`random`]), whatever the number of threads, and a run that was stopped
 //! at any moment continues with the bits that it would have had.
 
+mod adamw;
 #[cfg(feature = "picture")]
 pub mod augment;
 pub mod checkpoint;
+mod cpu;
 pub mod curve;
 #[cfg(feature = "picture")]
 pub mod data;
@@ -31,6 +33,7 @@ pub mod random;
 pub mod recipe;
 pub mod schedule;
 
+pub use cpu::{CpuLearner, LearnerSpec};
 pub use error::{Change, DataError, TrainError};
 pub use recipe::{Augment, Fill, Optimizer, Recipe};
 

@@ -131,17 +131,17 @@ impl Default for Recipe {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Optimizer {
     /// Decay of the mean of gradients.
-    pub beta1: f32,
+    pub beta1: f64,
     /// Decay of the mean of squared gradients.
-    pub beta2: f32,
+    pub beta2: f64,
     /// Added to the root of the latter.
-    pub eps: f32,
+    pub eps: f64,
     /// Weight decay, of parameters whose [`decay`](crate::weights::Param::decay) says so.
-    pub weight_decay: f32,
+    pub weight_decay: f64,
     /// Share of the target that is spread over all classes.
-    pub label_smoothing: f32,
+    pub label_smoothing: f64,
     /// Norm that gradients are scaled down to where theirs is greater.
-    pub clip: Option<f32>,
+    pub clip: Option<f64>,
     /// Parameters whose names begin with one of these do not change.
     pub frozen: Vec<String>,
 }
@@ -229,15 +229,14 @@ impl Recipe {
     }
 
     /// What a learner is made with.
-    #[expect(clippy::cast_possible_truncation, reason = "rounded to f32 on purpose")]
     pub fn optimizer(&self) -> Optimizer {
         Optimizer {
             beta1: 0.9,
             beta2: 0.999,
             eps: 1e-8,
-            weight_decay: self.weight_decay as f32,
-            label_smoothing: self.label_smoothing as f32,
-            clip: self.clip.map(|c| c as f32),
+            weight_decay: self.weight_decay,
+            label_smoothing: self.label_smoothing,
+            clip: self.clip,
             frozen: self
                 .freeze
                 .iter()

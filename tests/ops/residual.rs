@@ -34,3 +34,29 @@ fn rejects_short_buffers() {
     let y = bench.builder.residual("op", (b, bench.x), 10);
     assert_too_short(y, (9, 10));
 }
+
+/// y = a + m·b with a factor for each image, and m·b alone.
+#[test]
+fn a_factor_for_each_image() {
+    let (images, len) = (3, 3 * 17_000);
+    for alone in [false, true] {
+        let (a, b) = (random("a", len), random("b", len));
+        let factors = [0.0, 1.25, 1.0f32];
+        let want: Vec<f32> = (0..len)
+            .map(|i| {
+                let branch = factors[i / (len / images)] * b[i];
+                if alone { branch } else { a[i] + branch }
+            })
+            .collect();
+        let mut bench = Bench::of_operands(len);
+        bench.builder = std::mem::take(&mut bench.builder).images(images);
+        let (a, b) = (bench.buffer("a", a), bench.buffer("b", b));
+        let f = bench.buffer("factors", [9.0, 0.0, 1.25, 1.0].to_vec());
+        let a = (!alone).then_some(a);
+        let y = bench.builder.add_scaled("op", (a, b), len, Some((f, 1)));
+        assert!(
+            same_bits(&bench.run(y.unwrap(), len), &want),
+            "alone: {alone}"
+        );
+    }
+}
