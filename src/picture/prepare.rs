@@ -97,7 +97,7 @@ pub fn resize_and_crop<'a>(
     if resized.size == size {
         return Ok(resized);
     }
-    let rgb = centre(&resized, size).flat_map(|row| row.as_flattened());
+    let rgb = centre(&resized, size).flat_map(<[[u8; CHANNELS]]>::as_flattened);
     let rgb = rgb.copied().collect();
     Picture::from_rgb(size, rgb).map(Cow::Owned)
 }

@@ -51,9 +51,9 @@ pub fn augment<'a>(
     }
     if augment.shift > 0 {
         let mut stream = stream(Change::Shift);
-        let most = i64::from(augment.shift);
         let choices = augment.shift.saturating_mul(2).saturating_add(1);
-        let mut draw = || i64::from(stream.below(choices)) - most;
+        let signed = |value: u32| isize::try_from(value).unwrap_or(isize::MAX);
+        let mut draw = || signed(stream.below(choices)) - signed(augment.shift);
         let (down, right) = (draw(), draw());
         picture = Cow::Owned(shifted(&picture, down, right, augment.fill)?);
     }
@@ -108,16 +108,18 @@ fn cut(picture: &Picture, part: Part) -> Result<Picture, PictureError> {
 }
 
 /// The pixel at (y, x) is that of `picture` at (y - down, x - right).
-fn shifted(picture: &Picture, down: i64, right: i64, fill: Fill) -> Result<Picture, PictureError> {
+fn shifted(
+    picture: &Picture,
+    down: isize,
+    right: isize,
+    fill: Fill,
+) -> Result<Picture, PictureError> {
     let ImageSize { height, width } = picture.size();
     let (pixels, _) = picture.rgb().as_chunks::<CHANNELS>();
     // index of the source along an axis; none where it lies outside and black stands there
-    let source = |at: usize, by: i64, length: usize| -> Option<usize> {
-        let last = length as i64 - 1;
-        let at = at as i64 - by;
-        let inside = at.clamp(0, last);
-        let is_black = fill == Fill::Black && inside != at;
-        usize::try_from(inside).ok().filter(|_| !is_black)
+    let source = |at: usize, by: isize, length: usize| match fill {
+        Fill::Black => at.checked_add_signed(-by).filter(|at| *at < length),
+        Fill::Edge => Some(at.saturating_add_signed(-by).min(length - 1)),
     };
     let mut rgb = Vec::with_capacity(picture.rgb().len());
     for y in 0..height {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::checkpoint::Epoch;
+use super::checkpoint::{Epoch, Evaluation};
 
 const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 560.0;
@@ -127,10 +127,8 @@ pub fn svg(epochs: &[Epoch], title: &str) -> String {
             ACCURACY_PANEL.0.midpoint(ACCURACY_PANEL.1),
         );
         text(&mut out, middle, "middle", 13, "no pictures to test with");
-    } else if let Some(&(epoch, best)) = accuracy
-        .iter()
-        .max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.total_cmp(&a.0)))
-    {
+    } else if let Some((epoch, test)) = best(epochs) {
+        let (epoch, best) = (f64::from(epoch), 100.0 * test.accuracy());
         let label = format!("best {best:.2} % in epoch {epoch}");
         let _ = writeln!(
             out,
@@ -170,6 +168,12 @@ pub fn svg(epochs: &[Epoch], title: &str) -> String {
     text(&mut out, middle, "middle", 13, &axis);
     out.push_str("</svg>\n");
     out
+}
+
+/// The epoch whose model is kept, and its result.
+fn best(epochs: &[Epoch]) -> Option<(u32, Evaluation)> {
+    let tested = epochs.iter().filter_map(|e| Some((e.epoch, e.test?)));
+    tested.reduce(|best, next| if next.1.beats(&best.1) { next } else { best })
 }
 
 /// Grid, frame and labels of a panel.

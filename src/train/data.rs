@@ -1,6 +1,7 @@
 //! Pictures in one folder per class.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -112,7 +113,14 @@ impl Listing {
         for sample in self.train.iter().chain([&self.test].into_iter().flatten()) {
             let about = fs::metadata(&sample.path).map_err(read(&sample.path))?;
             let name = sample.path.file_name().unwrap_or_default();
-            text += &format!("\n{} {} {}", sample.class, name.display(), about.len());
+            // writing to a string cannot fail
+            let _ = write!(
+                text,
+                "\n{} {} {}",
+                sample.class,
+                name.display(),
+                about.len()
+            );
         }
         let (train, test) = (self.train.len(), self.test.len());
         Ok(format!(

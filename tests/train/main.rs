@@ -1,1 +1,14 @@
-//! Training.
+//! Training: data, random numbers, checkpoints and the loop, with a learner small enough to be
+//! judged by eye.
+
+mod augment;
+mod data;
+mod fit;
+mod init;
+mod kill;
+mod learner;
+mod log;
+mod random;
+mod refuse;
+mod schedule;
+mod support;

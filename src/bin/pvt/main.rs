@@ -7,11 +7,13 @@ mod features;
 mod inspect;
 mod model;
 mod output;
+mod train;
 mod verify;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use pvt_cuda::train::TrainError;
 
 /// Pyramid Vision Transformer: classify pictures, extract pyramid features, verify and measure.
 #[derive(Parser)]
@@ -27,6 +29,8 @@ enum Command {
     Classify(classify::Args),
     /// The four feature maps of a picture, of any size from 32 x 32 up
     Features(features::Args),
+    /// Train a model on pictures in one folder per class, from scratch or from a checkpoint
+    Train(Box<train::Args>),
     /// Compare a model with a folder of reference tensors
     Verify(verify::Args),
     /// Latency and images per second on this machine
@@ -47,6 +51,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Classify(args) => classify::run(&args),
         Command::Features(args) => features::run(&args),
+        Command::Train(args) => train::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Inspect(args) => inspect::run(&args),
@@ -65,14 +70,20 @@ fn main() -> ExitCode {
 /// 2 for a contradiction among the arguments, 3 for a target that cannot be had, else 4.
 fn exit_code(error: &anyhow::Error) -> u8 {
     let of = |e: &(dyn std::error::Error + 'static)| {
-        if e.is::<model::UsageError>() {
+        use pvt_cuda::Error;
+        let train = match e.downcast_ref() {
+            Some(Error::Train(error)) => Some(error),
+            _ => e.downcast_ref::<TrainError>(),
+        };
+        let usage = matches!(train, Some(TrainError::Setting { .. }));
+        if usage || e.is::<model::UsageError>() {
             return Some(2);
         }
         let target = match e.downcast_ref() {
-            Some(pvt_cuda::Error::Target(_)) => true,
+            Some(Error::Target(_)) => true,
             #[cfg(feature = "cuda")]
-            Some(pvt_cuda::Error::Cuda(_)) => true,
-            _ => false,
+            Some(Error::Cuda(_)) => true,
+            _ => matches!(train, Some(TrainError::NoLearner { .. })),
         };
         (target || e.is::<pvt_cuda::target::TargetError>()).then_some(3)
     };

@@ -28,8 +28,8 @@ pub(crate) struct UsageError(pub(crate) String);
 
 #[derive(Args)]
 pub(crate) struct ModelArgs {
-    /// Weights in safetensors; its config.json is looked for beside it
-    #[arg(long, value_name = "FILE")]
+    /// Weights in safetensors, or a folder with model.safetensors; config.json is looked for beside it
+    #[arg(long, value_name = "FILE|DIR")]
     weights: Option<PathBuf>,
     /// Model description (own schema or Hugging Face)
     #[arg(long, value_name = "FILE", conflicts_with_all = ["variant", "model"])]
@@ -141,6 +141,7 @@ impl ModelArgs {
                 imagenet: false,
             });
         };
+        let path = &weights_file(path);
         let weights = TensorFile::open(path)?;
         let beside = path.with_file_name("config.json");
         let config = match (&self.config, self.variant) {
@@ -186,6 +187,16 @@ impl ModelArgs {
                 return Err(UsageError(text).into());
             }
         })
+    }
+}
+
+/// The weights in a folder that has some, such as that of a training run; else `path` itself.
+pub(crate) fn weights_file(path: &Path) -> PathBuf {
+    let inside = path.join("model.safetensors");
+    if inside.is_file() {
+        inside
+    } else {
+        path.to_owned()
     }
 }
 

@@ -1,0 +1,116 @@
+//! A process that is killed at any moment loses nothing.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use pvt_cuda::config::Mode;
+use pvt_cuda::train::checkpoint;
+use pvt_cuda::train::fit::{Event, Start};
+use pvt_cuda::train::random::{Purpose, Stream};
+use pvt_cuda::weights::{LoadOptions, Weights};
+
+use crate::support::{Digits, Setting, assert_same, config};
+
+/// Folder of the run of a child.
+const FOLDER: &str = "PVT_TEST_TRAIN_FOLDER";
+/// Times that a process is killed.
+const KILLS: usize = 12;
+/// Milliseconds of one step.
+const STEP: u64 = 4;
+
+/// Not a test: what a child does.
+#[test]
+fn child() {
+    let Some(folder) = std::env::var_os(FOLDER) else {
+        return;
+    };
+    let folder = Path::new(&folder);
+    let start = match folder.join("state.safetensors").exists() {
+        true => Start::Resume,
+        false => Start::Anew,
+    };
+    let setting = Setting {
+        save_every: Some(1),
+        ..Setting::new(folder)
+    };
+    let mut learner = setting.learner();
+    learner.pause = Duration::from_millis(STEP);
+    println!("ready"); // the parent measures from here
+    let watch = &mut |_: &Event<'_>| ControlFlow::Continue(());
+    let outcome = setting
+        .run(&Digits::new(), &mut learner, start, watch)
+        .unwrap();
+    assert!(outcome.is_finished);
+}
+
+fn start(folder: &Path) -> std::process::Child {
+    let program = std::env::current_exe().unwrap();
+    let mut command = Command::new(program);
+    command
+        .args(["kill::child", "--exact", "--nocapture"])
+        .env(FOLDER, folder);
+    command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+#[test]
+fn a_run_that_is_killed_again_and_again_ends_with_the_same_bits() {
+    let folder = tempfile::tempdir().unwrap();
+    let expected = folder.path().join("expected");
+    Setting::new(&expected).finish(&Digits::new(), Start::Anew);
+
+    let found = folder.path().join("killed");
+    let state = found.join("state.safetensors");
+    let mut moments = Stream::new(20, Purpose::Shuffle, 0, 0);
+    let (mut killed, mut seen) = (0, std::collections::BTreeSet::new());
+    let mut last = 0;
+    while killed < KILLS {
+        let mut child = start(&found);
+        wait_for_line(&mut child);
+        std::thread::sleep(Duration::from_micros(u64::from(moments.below(60_000))));
+        child.kill().unwrap(); // SIGKILL on Unix: no code of the child runs any more
+        if child.wait().unwrap().success() {
+            break; // it was faster
+        }
+        killed += 1;
+        // whatever the moment: the state is whole, and so is the model
+        if state.exists() {
+            let step = checkpoint::load(&state).unwrap().progress.step;
+            assert!(step >= last, "steps were lost: {step} after {last}");
+            last = step;
+            seen.insert(step);
+        }
+        let model = found.join("model.safetensors");
+        if model.exists() {
+            Weights::open(model, &config(10), Mode::Classify, &LoadOptions::default()).unwrap();
+        }
+    }
+    assert!(seen.len() >= 3, "killed after the steps {seen:?} only");
+    let output = start(&found).wait_with_output().unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    // files that were being written may be left behind; nothing reads them
+    for entry in std::fs::read_dir(&found).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|e| e == "tmp") {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    assert_same(&found, &expected);
+}
+
+/// Returns when the child has begun its run.
+fn wait_for_line(child: &mut std::process::Child) {
+    use std::io::{BufRead as _, BufReader};
+    let mut lines = BufReader::new(child.stdout.as_mut().unwrap()).lines();
+    let ready = lines.any(|line| line.is_ok_and(|line| line.contains("ready")));
+    assert!(ready, "the child ended before it began");
+}
