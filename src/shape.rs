@@ -113,6 +113,12 @@ pub enum ShapeError {
         /// What was asked for.
         found: String,
     },
+    /// No way to keep activations.
+    #[error("`{found}` is no way to keep activations; use everything, recompute or blocks")]
+    Keep {
+        /// What was asked for.
+        found: String,
+    },
     /// More frozen stages than there are.
     #[error("{found} stages are to be frozen, but there are 4; use a number from 0 to 4")]
     FrozenStages {

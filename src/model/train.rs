@@ -3,6 +3,9 @@
 //! Gradient policy: gradients of parameters are added to ([`Plan::gradients`]), those of activations are
 //! written; the gradient of the residual stream is one buffer per stage, to which each branch adds its own.
 
+use std::fmt;
+use std::str::FromStr;
+
 use super::{Net, Stage, head, stage};
 use crate::config::{Mode, StageShape};
 use crate::error::Result;
@@ -23,6 +26,31 @@ pub enum Keep {
     Recompute,
     /// The input of each block alone.
     Blocks,
+}
+
+impl fmt::Display for Keep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Everything => "everything",
+            Self::Recompute => "recompute",
+            Self::Blocks => "blocks",
+        })
+    }
+}
+
+impl FromStr for Keep {
+    type Err = ShapeError;
+
+    fn from_str(text: &str) -> std::result::Result<Self, ShapeError> {
+        match text {
+            "everything" => Ok(Self::Everything),
+            "recompute" => Ok(Self::Recompute),
+            "blocks" => Ok(Self::Blocks),
+            found => Err(ShapeError::Keep {
+                found: found.to_owned(),
+            }),
+        }
+    }
 }
 
 /// How gradients are computed.

@@ -108,6 +108,14 @@ impl<T: Real> CpuLearner<T> {
         self.executor.plan()
     }
 
+    /// Values of the parameter `name`, in checkpoint order.
+    pub fn parameter(&self, name: &str) -> Option<&[T]> {
+        self.params
+            .iter()
+            .find(|p| p.name == name)
+            .map(|p| p.value.as_slice())
+    }
+
     /// One step on `batch`: loss and norm of the gradients before clipping.
     ///
     /// # Errors

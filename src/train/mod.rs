@@ -37,7 +37,9 @@ pub use cpu::{CpuLearner, LearnerSpec};
 pub use error::{Change, DataError, TrainError};
 pub use recipe::{Augment, Fill, Optimizer, Recipe};
 
+use crate::config::PvtConfig;
 use crate::error::Result;
+use crate::target::Target;
 
 /// Pictures of one step, with their classes.
 #[derive(Debug, Clone, PartialEq)]
@@ -103,6 +105,30 @@ pub trait Learner {
     /// As [`state`](Self::state).
     fn weights(&self) -> Result<Vec<Vec<f32>>> {
         Ok(self.state()?.params.into_iter().map(|p| p.value).collect())
+    }
+}
+
+/// A learner of `config` on `target`, at `state`.
+///
+/// # Errors
+/// [`TrainError::NoLearner`] for a target that has no gradients; as [`CpuLearner::new`].
+pub fn learner(
+    config: &PvtConfig,
+    spec: &LearnerSpec,
+    state: &LearnerState,
+    target: &Target,
+) -> Result<Box<dyn Learner>> {
+    match target {
+        Target::Cpu(target) => {
+            let (config, spec) = (config.clone(), spec.clone());
+            let learner = CpuLearner::<f32>::new(config, spec, state, target.clone())?;
+            Ok(Box::new(learner))
+        }
+        #[cfg(any(feature = "cuda", feature = "emu"))]
+        other => {
+            let target = other.describe();
+            Err(TrainError::NoLearner { target }.into())
+        }
     }
 }
 

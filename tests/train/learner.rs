@@ -95,7 +95,7 @@ impl Learner for Tiny {
             row.iter_mut().for_each(|x| *x *= factor);
         }
         let scores = self.scores(&features);
-        let (classes, smooth) = (self.classes, self.optimizer.label_smoothing);
+        let (classes, smooth) = (self.classes, narrow(self.optimizer.label_smoothing));
         let mut gradients = [vec![0.0; classes * FEATURES], vec![0.0; classes]];
         let mut loss = 0.0;
         for (b, scores) in scores.chunks_exact(classes).enumerate() {
@@ -122,7 +122,7 @@ impl Learner for Tiny {
         let clip = self
             .optimizer
             .clip
-            .map_or(1.0, |c| (c / (norm + 1e-6)).min(1.0));
+            .map_or(1.0, |c| (narrow(c) / (norm + 1e-6)).min(1.0));
         self.state.steps += 1;
         let power = i32::try_from(self.state.steps).unwrap();
         let Optimizer {
@@ -132,6 +132,7 @@ impl Learner for Tiny {
             weight_decay,
             ..
         } = self.optimizer;
+        let [beta1, beta2, eps, weight_decay] = [beta1, beta2, eps, weight_decay].map(narrow);
         for (name, gradient) in ["head.weight", "head.bias"].into_iter().zip(gradients) {
             let at = self.param(name);
             let param = &mut self.state.params[at];
@@ -189,4 +190,12 @@ impl Learner for Tiny {
         self.state = state.clone();
         Ok(())
     }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "this learner computes in f32"
+)]
+fn narrow(x: f64) -> f32 {
+    x as f32
 }

@@ -8,6 +8,7 @@ mod init;
 mod kill;
 mod learner;
 mod log;
+mod pytorch;
 mod random;
 mod refuse;
 mod schedule;

@@ -7,12 +7,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::Result;
-use pvt_cuda::config::PvtConfig;
+use pvt_cuda::model::Keep as Kept;
 use pvt_cuda::shape::ImageSize;
-use pvt_cuda::target::Target;
 use pvt_cuda::train::data::{Dataset, Keep, Listing, Source};
 use pvt_cuda::train::fit::{Job, Start, fit};
-use pvt_cuda::train::{Augment, Fill, Learner, LearnerState, Optimizer, Recipe, TrainError};
+use pvt_cuda::train::{Augment, Fill, LearnerSpec, Recipe, TrainError, learner};
 
 use crate::Outcome;
 use crate::model::{TargetArgs, parse_size};
@@ -43,6 +42,9 @@ pub(crate) struct Args {
     save_every: Option<u64>,
     #[command(flatten)]
     target: TargetArgs,
+    /// What is kept between the forward and the backward pass; the rest is computed once more
+    #[arg(long, value_name = "WHAT", default_value_t)]
+    keep: Kept,
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
@@ -190,7 +192,14 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
             "no pictures to test with: the last model is kept; --test or --hold-out would test it",
         );
     }
-    let mut learner = learner(&config, &recipe.optimizer(), state, recipe.batch, &target)?;
+    let spec = LearnerSpec {
+        batch: recipe.batch,
+        image: size,
+        keep: args.keep,
+        drop_path: recipe.drop_path > 0.0,
+        optimizer: recipe.optimizer(),
+    };
+    let mut learner = learner(&config, &spec, &state, &target)?;
     let mut screen = show::Screen::new(recipe.batch);
     let job = Job {
         config: &config,
@@ -217,16 +226,4 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
         }
     }
     Ok(Outcome::Good)
-}
-
-/// A model with gradients on `target`, for batches of `batch` pictures, at the parameters of `state`.
-fn learner(
-    _config: &PvtConfig,
-    _optimizer: &Optimizer,
-    _state: LearnerState,
-    _batch: usize,
-    target: &Target,
-) -> Result<Box<dyn Learner>> {
-    let target = target.describe();
-    Err(TrainError::NoLearner { target }.into())
 }
