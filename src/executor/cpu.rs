@@ -291,6 +291,10 @@ impl Run for Executor<f32> {
         Executor::run_observed(self, input, after)
     }
 
+    fn run_inputs(&mut self, inputs: &[&[f32]]) -> Result<()> {
+        Executor::run_inputs(self, inputs)
+    }
+
     fn read(&self, view: &View) -> Result<Vec<f32>> {
         Ok(Executor::read(self, view))
     }

@@ -6,7 +6,7 @@ use half::{bf16, f16};
 
 #[cfg(any(feature = "cuda", feature = "emu"))]
 use super::Backend;
-use super::{Reader, Run, check_input};
+use super::{Reader, Run, check_input, check_inputs};
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::kernels::pack::{pack, tokens_order};
@@ -299,6 +299,29 @@ impl<D: Device + 'static> Run for DeviceExecutor<D> {
             after(index);
         }
         Ok(())
+    }
+
+    fn run_inputs(&mut self, inputs: &[&[f32]]) -> Result<()> {
+        check_inputs(&self.plan, inputs)?;
+        for (input, values) in self.plan.inputs.iter().zip(inputs) {
+            let offset = input.offset as u64;
+            match input.elements {
+                Elements::Tensor(dtype) => {
+                    let bytes = to_bytes(dtype, values);
+                    self.device.write(&self.input, offset, &bytes)?;
+                }
+                Elements::F32 => {
+                    let bytes = bytemuck::cast_slice(values);
+                    self.device.write(&self.input, offset, bytes)?;
+                }
+                Elements::Bytes | Elements::Packed => {
+                    let (found, expected) = (values.len(), input.bytes);
+                    return Err(ShapeError::Input { found, expected }.into());
+                }
+            }
+        }
+        self.steps.iter().try_for_each(|step| self.launch(step))?;
+        self.device.finish()
     }
 
     fn read(&self, view: &View) -> Result<Vec<f32>> {

@@ -48,6 +48,14 @@ pub trait Run: fmt::Debug + Send {
         self.run_observed(input, &mut |_| ())
     }
 
+    /// Runs a plan of several inputs, which are given in the order of [`Plan::inputs`]; what is of another type in the
+    /// plan is rounded to it.
+    ///
+    /// # Errors
+    /// [`ShapeError::Inputs`] where there are more or fewer, [`ShapeError::NamedInput`] where one does not have the
+    /// planned length; what a device says.
+    fn run_inputs(&mut self, inputs: &[&[f32]]) -> Result<()>;
+
     /// A copy of the output called `name`, row-major in the shape of its view.
     ///
     /// # Errors

@@ -3,21 +3,23 @@
 //! A case holds `config.json`, `model.safetensors` and `reference.safetensors`, the latter with
 //! `pixel_values` [B, C, H, W], `labels`, one class per image, and any tensors of the forward pass under the names that
 //! a traced plan gives its outputs. The model runs three times: traced (every intermediate tensor),
-//! plain (logits) and as a backbone (feature maps, stage 4 without a class token). A tensor that
-//! more than one run produces is judged by the worst.
+//! plain (logits) and as a backbone (feature maps, stage 4 without a class token); and once forward and back
+//! where the case has gradients (`grad.<name>`, or `gradnorm.<name>` and `gradsample.<name>`). A tensor that
+//! more than one run produces is judged by the worst; `grad.*` is the distance of all gradients together.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use crate::config::{Mode, PvtConfig};
 use crate::error::Result;
-use crate::executor::{Backend, backend};
+use crate::executor::backend;
 use crate::model::{PlanSpec, loss};
-use crate::plan::Plan;
 use crate::shape::ImageSize;
 use crate::target::{DType, TargetKind};
 use crate::weights::{LoadOptions, TensorFile, Weights};
+
+mod produced;
+
+use produced::Produced;
 
 /// Names in a reference file that are input, not result.
 const INPUTS: [&str; 2] = ["pixel_values", "labels"];
@@ -106,6 +108,16 @@ pub fn tolerance(dtype: DType, tensor: &str) -> f64 {
     }
 }
 
+/// Largest relative L2 error of a gradient that passes, and of all of them together.
+pub fn gradient_tolerance(dtype: DType) -> (f64, f64) {
+    match dtype {
+        DType::F32 => (1e-4, 1e-5),
+        DType::Tf32 => (3e-2, 5e-3),
+        DType::F16 => (5e-2, 5e-3),
+        DType::Bf16 => (0.1, 3e-2),
+    }
+}
+
 /// Runs the case and compares every reference tensor.
 ///
 /// # Errors
@@ -148,6 +160,17 @@ pub fn verify(options: &VerifyOptions) -> Result<Report> {
             produced.add("loss".to_owned(), vec![1], vec![loss as f32]);
         }
     }
+    if spec.kernels.is_none() && reference.names().any(|name| name.starts_with("grad")) {
+        let labels = labels(&reference, &config, spec.batch)?;
+        let inputs = [pixels.as_slice(), &labels];
+        produced.gradients(
+            &config,
+            spec,
+            &weights,
+            &mut *backend(target.clone()),
+            &inputs,
+        )?;
+    }
     let backbone = PlanSpec {
         mode: Mode::Backbone,
         ..spec
@@ -182,46 +205,23 @@ fn input(reference: &TensorFile, config: &PvtConfig) -> Result<(PlanSpec, Vec<f3
     }
 }
 
-/// Everything the runs gave, under reference names; several values where several runs gave one.
-#[derive(Default)]
-struct Produced(BTreeMap<String, Vec<Values>>);
-
-/// Shape and elements of a tensor.
-type Values = (Vec<usize>, Vec<f32>);
-
-impl Produced {
-    fn add(&mut self, name: String, shape: Vec<usize>, values: Vec<f32>) {
-        self.0.entry(name).or_default().push((shape, values));
+/// The labels as numbers.
+fn labels(reference: &TensorFile, config: &PvtConfig, batch: usize) -> Result<Vec<f32>> {
+    let wrong = |found| VerifyError::Input {
+        file: reference.name().to_owned(),
+        tensor: "labels",
+        found,
+        expected: format!("{batch} classes in 0..{}", config.num_classes),
+    };
+    let labels = reference
+        .get("labels")
+        .ok_or_else(|| wrong("missing".to_owned()))?;
+    let labels = labels.to_i64()?;
+    let classes = 0..config.num_classes.cast_signed() as i64;
+    if labels.len() != batch || !labels.iter().all(|l| classes.contains(l)) {
+        return Err(wrong(format!("{labels:?}")).into());
     }
-
-    /// Runs the plans of `specs`, which are of one mode and so share their parameters.
-    fn run(
-        &mut self,
-        config: &PvtConfig,
-        specs: &[PlanSpec],
-        weights: &Weights,
-        backend: &mut dyn Backend,
-        pixels: &[f32],
-    ) -> Result<()> {
-        for &spec in specs {
-            let plan = Arc::new(Plan::new(config, spec)?);
-            if !backend.loaded() {
-                backend.load(&plan, &mut |p, out| Ok(weights.read(&p.name, out)?))?;
-            }
-            let mut executor = backend.bind(plan.clone())?;
-            executor.run(pixels)?;
-            for output in plan.outputs() {
-                // without a class token the last map is another tensor
-                let name = match output.name.as_str() {
-                    "feature4" if spec.mode == Mode::Backbone => "dense.feature4".to_owned(),
-                    name => name.to_owned(),
-                };
-                let values = executor.read(&output.view)?;
-                self.add(name, output.view.shape.clone(), values);
-            }
-        }
-        Ok(())
-    }
+    Ok(labels.into_iter().map(|l| l as f32).collect())
 }
 
 fn report(
@@ -232,6 +232,9 @@ fn report(
 ) -> Result<Report> {
     let mut tensors = Vec::new();
     let mut not_produced = Vec::new();
+    let (each, together) = gradient_tolerance(options.dtype);
+    // of all gradients: squares of distance and of length, and the largest distance
+    let mut all = (0.0, 0.0, 0.0f64);
     for name in reference.names().filter(|name| !INPUTS.contains(name)) {
         let (Some(want), Some(found)) = (reference.get(name), produced.0.get(name)) else {
             not_produced.push(name.to_owned());
@@ -247,7 +250,19 @@ fn report(
         });
         let (rel_l2, max_abs) =
             distances.fold((0.0f64, 0.0f64), |a, b| (a.0.max(b.0), a.1.max(b.1)));
-        let tolerance = tolerance(options.dtype, name);
+        let tolerance = if name.starts_with("grad") {
+            each
+        } else {
+            tolerance(options.dtype, name)
+        };
+        if name.starts_with("grad.") {
+            let length = exact.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>();
+            all = (
+                all.0 + rel_l2.powi(2) * length,
+                all.1 + length,
+                all.2.max(max_abs),
+            );
+        }
         let pass = rel_l2 <= tolerance;
         let shape = want.shape.to_vec();
         tensors.push(TensorReport {
@@ -257,6 +272,17 @@ fn report(
             max_abs,
             tolerance,
             pass,
+        });
+    }
+    if all.1 > 0.0 {
+        let rel_l2 = (all.0 / all.1).sqrt();
+        tensors.push(TensorReport {
+            name: "grad.*".to_owned(),
+            shape: Vec::new(),
+            rel_l2,
+            max_abs: all.2,
+            tolerance: together,
+            pass: rel_l2 <= together,
         });
     }
     Ok(Report {
