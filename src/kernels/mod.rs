@@ -7,8 +7,10 @@ mod table {
 }
 pub mod attention;
 pub mod layernorm;
+pub mod layernorm_bwd;
 pub mod pack;
 pub mod parts;
+pub mod sum_rows;
 pub mod tiles;
 pub mod tuning;
 

@@ -13,6 +13,7 @@ pub const MODULES: &[(&str, &[&str])] = &[
     ("attention", &["f32", "tf32", "f16", "bf16"]),
     ("mlp", &["f32", "tf32", "f16", "bf16"]),
     ("patch_conv", &["f32", "tf32", "f16", "bf16"]),
+    ("layernorm_bwd", &["f32", "f16", "bf16"]),
 ];
 
 /// Sizes by the name of their macro.
@@ -29,6 +30,9 @@ pub const DEFINES: &[(&str, u32)] = &[
     ("ATT_WARPS", ATT_WARPS),
     ("MLP_ROWS", MLP_ROWS),
     ("MLP_CHANNELS", MLP_CHANNELS),
+    ("SUM_GROUP", SUM_GROUP),
+    ("LNB_WARPS", LNB_WARPS),
+    ("LNB_BLOCKS", LNB_BLOCKS),
 ];
 
 /// Warps of a block of `layernorm`, and the fewest rows that it takes.
@@ -65,3 +69,12 @@ pub const MLP_ROWS: u32 = 128;
 
 /// Most channels that `mlp` takes.
 pub const MLP_CHANNELS: u32 = 64;
+
+/// Blocks whose rows of sums one block adds, before one adds the sums of these: two chains of about as many.
+pub const SUM_GROUP: u32 = 16;
+
+/// Warps of a block of `layernorm_bwd`.
+pub const LNB_WARPS: u32 = 8;
+
+/// Most blocks of `layernorm_bwd`, each of which leaves a row of sums: two for each multiprocessor.
+pub const LNB_BLOCKS: u32 = 264;

@@ -7,7 +7,10 @@
 pub(crate) mod attention;
 pub(crate) mod fill;
 pub(crate) mod head;
+#[cfg(test)]
+mod launch_check;
 pub(crate) mod layernorm;
+pub(crate) mod layernorm_bwd;
 pub(crate) mod linear;
 pub(crate) mod mlp;
 pub(crate) mod patch_conv;
@@ -57,6 +60,7 @@ pub(crate) enum Op {
     Head(head::Head),
     Preprocess(preprocess::Preprocess),
     Fill(fill::Fill),
+    LayerNormBwd(layernorm_bwd::LayerNormBwd),
 }
 
 /// What every operator tells the plan and the executor.
@@ -134,6 +138,7 @@ macro_rules! each_op {
             Op::Head($op) => $body,
             Op::Preprocess($op) => $body,
             Op::Fill($op) => $body,
+            Op::LayerNormBwd($op) => $body,
         }
     };
 }

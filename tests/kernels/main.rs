@@ -9,6 +9,7 @@ mod gelu;
 mod gpu;
 mod head;
 mod layernorm;
+mod layernorm_bwd;
 mod linear;
 mod linear_values;
 mod mlp;

@@ -3,4 +3,6 @@
 pub mod compare;
 pub mod hash;
 pub mod oracle;
+pub mod oracle_layernorm_bwd;
 pub mod oracle_model;
+pub mod slope;
