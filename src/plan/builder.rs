@@ -378,7 +378,14 @@ impl Builder {
         self.holds(label, a, len)?;
         self.holds(label, b, len)?;
         let y = self.activation(&[len])?;
-        self.step(label, Residual { len, a, b, y })?;
+        let sum = Residual {
+            len,
+            a: Some(a),
+            b,
+            factors: None,
+            y,
+        };
+        self.step(label, sum)?;
         Ok(y)
     }
 }

@@ -1,5 +1,13 @@
-//! Residual connection as a step of its own: y = a + b, elementwise. Used where the branch itself
-//! must stay readable (traces); otherwise `linear` adds straight into the stream.
+//! Residual connection as a step of its own: `y[i] = a[i] + m[i / (len / images)] · b[i]`. Used where the branch
+//! itself must stay readable (traces) or an image may drop it (training); otherwise `linear` adds straight into the
+//! stream.
+//!
+//! | tensor | shape | |
+//! | --- | --- | --- |
+//! | a | `[len]`, or none: zero; may be y | in |
+//! | b | `[len]` | in |
+//! | m | `[images]` of a longer buffer, f32 in every type, or none: ones | in |
+//! | y | `[len]` | out |
 
 mod cpu;
 mod launch;
@@ -13,8 +21,10 @@ use crate::target::cpu::{Lanes, Memory};
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Residual {
     pub(crate) len: usize,
-    pub(crate) a: BufferId,
+    pub(crate) a: Option<BufferId>,
     pub(crate) b: BufferId,
+    /// Factors of images: their buffer, the first of them in it, how many images there are.
+    pub(crate) factors: Option<(BufferId, usize, usize)>,
     pub(crate) y: BufferId,
 }
 
@@ -22,7 +32,8 @@ impl OpSpec for Residual {
     const NAME: &'static str = "residual";
 
     fn reads(&self) -> Vec<BufferId> {
-        vec![self.a, self.b]
+        let factors = self.factors.map(|(factors, ..)| factors);
+        self.a.into_iter().chain([self.b]).chain(factors).collect()
     }
 
     fn writes(&self) -> Vec<BufferId> {
@@ -34,7 +45,10 @@ impl OpSpec for Residual {
     }
 
     fn shapes(&self) -> String {
-        format!("a,b[{}]", self.len)
+        let operands = if self.a.is_some() { "a,b" } else { "b" };
+        let factors = self.factors.map(|(_, _, images)| images);
+        let factors = factors.map_or(String::new(), |images| format!(" of {images} images"));
+        format!("{operands}[{}]{factors}", self.len)
     }
 
     fn launches(&self, dtype: DType) -> Result<Vec<Launch>, LaunchError> {
@@ -42,7 +56,10 @@ impl OpSpec for Residual {
     }
 
     fn run(&self, memory: &mut Memory<'_>, _: &Lanes) {
-        let ([a, b], [y]) = memory.bind([self.a, self.b], [self.y]);
+        let (Some(a), None) = (self.a, self.factors) else {
+            unreachable!("a plan of kernels")
+        };
+        let ([a, b], [y]) = memory.bind([a, self.b], [self.y]);
         cpu::forward(a, b, y);
     }
 }
