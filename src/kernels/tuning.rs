@@ -14,6 +14,7 @@ pub const MODULES: &[(&str, &[&str])] = &[
     ("mlp", &["f32", "tf32", "f16", "bf16"]),
     ("patch_conv", &["f32", "tf32", "f16", "bf16"]),
     ("layernorm_bwd", &["f32", "f16", "bf16"]),
+    ("pos_embed_bwd", &["f32", "f16", "bf16"]),
 ];
 
 /// Sizes by the name of their macro.
@@ -33,6 +34,7 @@ pub const DEFINES: &[(&str, u32)] = &[
     ("SUM_GROUP", SUM_GROUP),
     ("LNB_WARPS", LNB_WARPS),
     ("LNB_BLOCKS", LNB_BLOCKS),
+    ("POSB_WARPS", POSB_WARPS),
 ];
 
 /// Warps of a block of `layernorm`, and the fewest rows that it takes.
@@ -78,3 +80,6 @@ pub const LNB_WARPS: u32 = 8;
 
 /// Most blocks of `layernorm_bwd`, each of which leaves a row of sums: two for each multiprocessor.
 pub const LNB_BLOCKS: u32 = 264;
+
+/// Warps of a block of `pos_embed_bwd`, which split outputs and images.
+pub const POSB_WARPS: u32 = 8;

@@ -15,6 +15,7 @@ pub(crate) mod linear;
 pub(crate) mod mlp;
 pub(crate) mod patch_conv;
 pub(crate) mod pos_embed;
+pub(crate) mod pos_embed_bwd;
 pub(crate) mod preprocess;
 pub(crate) mod residual;
 
@@ -61,6 +62,7 @@ pub(crate) enum Op {
     Preprocess(preprocess::Preprocess),
     Fill(fill::Fill),
     LayerNormBwd(layernorm_bwd::LayerNormBwd),
+    PosEmbedBwd(pos_embed_bwd::PosEmbedBwd),
 }
 
 /// What every operator tells the plan and the executor.
@@ -139,6 +141,7 @@ macro_rules! each_op {
             Op::Preprocess($op) => $body,
             Op::Fill($op) => $body,
             Op::LayerNormBwd($op) => $body,
+            Op::PosEmbedBwd($op) => $body,
         }
     };
 }

@@ -18,6 +18,7 @@ mod parts;
 mod parts_rule;
 mod patch_conv;
 mod pos_embed;
+mod pos_embed_bwd;
 mod preprocess;
 mod products;
 mod residual;

@@ -5,4 +5,5 @@ pub mod hash;
 pub mod oracle;
 pub mod oracle_layernorm_bwd;
 pub mod oracle_model;
+pub mod oracle_pos_embed_bwd;
 pub mod slope;
