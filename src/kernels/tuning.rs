@@ -15,6 +15,7 @@ pub const MODULES: &[(&str, &[&str])] = &[
     ("patch_conv", &["f32", "tf32", "f16", "bf16"]),
     ("layernorm_bwd", &["f32", "f16", "bf16"]),
     ("pos_embed_bwd", &["f32", "f16", "bf16"]),
+    ("cross_entropy", &["f32"]),
 ];
 
 /// Sizes by the name of their macro.
@@ -35,6 +36,7 @@ pub const DEFINES: &[(&str, u32)] = &[
     ("LNB_WARPS", LNB_WARPS),
     ("LNB_BLOCKS", LNB_BLOCKS),
     ("POSB_WARPS", POSB_WARPS),
+    ("CE_THREADS", CE_THREADS),
 ];
 
 /// Warps of a block of `layernorm`, and the fewest rows that it takes.
@@ -83,3 +85,6 @@ pub const LNB_BLOCKS: u32 = 264;
 
 /// Warps of a block of `pos_embed_bwd`, which split outputs and images.
 pub const POSB_WARPS: u32 = 8;
+
+/// Threads of a block of `cross_entropy`, which has one image.
+pub const CE_THREADS: u32 = 128;

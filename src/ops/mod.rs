@@ -5,6 +5,7 @@
 //! Tokens [B, N, C] with N = H·W are the same memory as an NHWC map [B, H, W, C].
 
 pub(crate) mod attention;
+pub(crate) mod cross_entropy;
 pub(crate) mod fill;
 pub(crate) mod head;
 #[cfg(test)]
@@ -63,6 +64,7 @@ pub(crate) enum Op {
     Fill(fill::Fill),
     LayerNormBwd(layernorm_bwd::LayerNormBwd),
     PosEmbedBwd(pos_embed_bwd::PosEmbedBwd),
+    CrossEntropy(cross_entropy::CrossEntropy),
 }
 
 /// What every operator tells the plan and the executor.
@@ -142,6 +144,7 @@ macro_rules! each_op {
             Op::Fill($op) => $body,
             Op::LayerNormBwd($op) => $body,
             Op::PosEmbedBwd($op) => $body,
+            Op::CrossEntropy($op) => $body,
         }
     };
 }

@@ -4,6 +4,7 @@
 mod abi;
 mod attention;
 mod attention_cost;
+mod cross_entropy;
 mod fill;
 mod gelu;
 mod gpu;
