@@ -6,6 +6,7 @@ mod table {
     include!(concat!(env!("OUT_DIR"), "/kernels.rs"));
 }
 pub mod attention;
+pub mod head_bwd;
 pub mod layernorm;
 pub mod layernorm_bwd;
 pub mod pack;

@@ -16,6 +16,7 @@ pub const MODULES: &[(&str, &[&str])] = &[
     ("layernorm_bwd", &["f32", "f16", "bf16"]),
     ("pos_embed_bwd", &["f32", "f16", "bf16"]),
     ("cross_entropy", &["f32"]),
+    ("head_bwd", &["f32", "f16", "bf16"]),
 ];
 
 /// Sizes by the name of their macro.
@@ -37,6 +38,11 @@ pub const DEFINES: &[(&str, u32)] = &[
     ("LNB_BLOCKS", LNB_BLOCKS),
     ("POSB_WARPS", POSB_WARPS),
     ("CE_THREADS", CE_THREADS),
+    ("HEADB_SLICE", HEADB_SLICE),
+    ("HEADB_IMAGES", HEADB_IMAGES),
+    ("HEADB_WARPS", HEADB_WARPS),
+    ("HEADB_THREADS", HEADB_THREADS),
+    ("HEADB_TILE", HEADB_TILE),
 ];
 
 /// Warps of a block of `layernorm`, and the fewest rows that it takes.
@@ -88,3 +94,18 @@ pub const POSB_WARPS: u32 = 8;
 
 /// Threads of a block of `cross_entropy`, which has one image.
 pub const CE_THREADS: u32 = 128;
+
+/// Classes whose part of the gradient of a normalised row one block of `head_bwd_dn` adds.
+pub const HEADB_SLICE: u32 = 64;
+
+/// Images of a block of `head_bwd_dn`, which share one reading of the weights.
+pub const HEADB_IMAGES: u32 = 8;
+
+/// Warps of a block of `head_bwd_dn`, which split the classes of a slice.
+pub const HEADB_WARPS: u32 = 4;
+
+/// Threads of a block of `head_bwd_norm`, which has one image.
+pub const HEADB_THREADS: u32 = 256;
+
+/// Classes of a block of `head_bwd_sums`, four a warp.
+pub const HEADB_TILE: u32 = 32;

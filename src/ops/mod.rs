@@ -8,6 +8,7 @@ pub(crate) mod attention;
 pub(crate) mod cross_entropy;
 pub(crate) mod fill;
 pub(crate) mod head;
+pub(crate) mod head_bwd;
 #[cfg(test)]
 mod launch_check;
 pub(crate) mod layernorm;
@@ -65,6 +66,7 @@ pub(crate) enum Op {
     LayerNormBwd(layernorm_bwd::LayerNormBwd),
     PosEmbedBwd(pos_embed_bwd::PosEmbedBwd),
     CrossEntropy(cross_entropy::CrossEntropy),
+    HeadBwd(head_bwd::HeadBwd),
 }
 
 /// What every operator tells the plan and the executor.
@@ -145,6 +147,7 @@ macro_rules! each_op {
             Op::LayerNormBwd($op) => $body,
             Op::PosEmbedBwd($op) => $body,
             Op::CrossEntropy($op) => $body,
+            Op::HeadBwd($op) => $body,
         }
     };
 }

@@ -9,6 +9,7 @@ mod fill;
 mod gelu;
 mod gpu;
 mod head;
+mod head_bwd;
 mod layernorm;
 mod layernorm_bwd;
 mod linear;
