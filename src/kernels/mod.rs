@@ -5,6 +5,7 @@
 mod table {
     include!(concat!(env!("OUT_DIR"), "/kernels.rs"));
 }
+pub mod adamw;
 pub mod attention;
 pub mod head_bwd;
 pub mod layernorm;

@@ -17,6 +17,8 @@ pub const MODULES: &[(&str, &[&str])] = &[
     ("pos_embed_bwd", &["f32", "f16", "bf16"]),
     ("cross_entropy", &["f32"]),
     ("head_bwd", &["f32", "f16", "bf16"]),
+    ("grad_norm", &["f32"]),
+    ("adamw", &["f32", "tf32", "f16", "bf16"]),
 ];
 
 /// Sizes by the name of their macro.
@@ -43,6 +45,9 @@ pub const DEFINES: &[(&str, u32)] = &[
     ("HEADB_WARPS", HEADB_WARPS),
     ("HEADB_THREADS", HEADB_THREADS),
     ("HEADB_TILE", HEADB_TILE),
+    ("NORM_THREADS", NORM_THREADS),
+    ("NORM_CHUNK", NORM_CHUNK),
+    ("ADAMW_THREADS", ADAMW_THREADS),
 ];
 
 /// Warps of a block of `layernorm`, and the fewest rows that it takes.
@@ -109,3 +114,12 @@ pub const HEADB_THREADS: u32 = 256;
 
 /// Classes of a block of `head_bwd_sums`, four a warp.
 pub const HEADB_TILE: u32 = 32;
+
+/// Threads of a block of `grad_norm`.
+pub const NORM_THREADS: u32 = 256;
+
+/// Elements of the gradient whose squares a block of `grad_norm` adds.
+pub const NORM_CHUNK: u32 = 32 * 1024;
+
+/// Threads of a block of `adamw`, 16 parameters each.
+pub const ADAMW_THREADS: u32 = 256;

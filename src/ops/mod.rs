@@ -4,6 +4,7 @@
 //! Letters: B batch, N query tokens, M key tokens, C channels, E hidden channels, R rows (B·N).
 //! Tokens [B, N, C] with N = H·W are the same memory as an NHWC map [B, H, W, C].
 
+pub(crate) mod adamw;
 pub(crate) mod attention;
 pub(crate) mod cross_entropy;
 pub(crate) mod fill;
@@ -67,6 +68,7 @@ pub(crate) enum Op {
     PosEmbedBwd(pos_embed_bwd::PosEmbedBwd),
     CrossEntropy(cross_entropy::CrossEntropy),
     HeadBwd(head_bwd::HeadBwd),
+    AdamW(adamw::AdamW),
 }
 
 /// What every operator tells the plan and the executor.
@@ -148,6 +150,7 @@ macro_rules! each_op {
             Op::PosEmbedBwd($op) => $body,
             Op::CrossEntropy($op) => $body,
             Op::HeadBwd($op) => $body,
+            Op::AdamW($op) => $body,
         }
     };
 }

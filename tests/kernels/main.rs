@@ -2,12 +2,14 @@
 //! checks on, in three orders, against f64.
 
 mod abi;
+mod adamw;
 mod attention;
 mod attention_cost;
 mod cross_entropy;
 mod fill;
 mod gelu;
 mod gpu;
+mod grad_norm;
 mod head;
 mod head_bwd;
 mod layernorm;
