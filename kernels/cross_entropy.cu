@@ -123,7 +123,7 @@ __launch_bounds__(CE_THREADS)(const float* __restrict__ logits, const float* __r
         const float smooth = eps > 0.0f ? off * linear : 0.0f;
         partials[b] = known ? logf(total) - __fmaf_rn(on, right, smooth) : __uint_as_float(NO_NUMBER);
     }
-    __syncthreads();  // the block's loss is stored above, and told to other blocks below
+    // of this block no other thread has stored what other blocks read
     const bool last = tid == 0 && arrive_last(arrived, gridDim.x);
     // the first thread has met what other blocks stored; every thread reads it below
     if (__syncthreads_or(last) == 0) {

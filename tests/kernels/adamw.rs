@@ -6,7 +6,7 @@ use pvt_cuda::kernels::adamw::{CONTROL_WORDS, LossScale, Table, Tensor, control}
 use pvt_cuda::kernels::pack::{pack, packed_bytes, tokens_order};
 use pvt_cuda::kernels::tuning::ADAMW_THREADS;
 use pvt_cuda::plan::Order;
-use pvt_testkit::compare::rel_l2;
+use pvt_testkit::compare::{rel_l2, widen};
 
 use crate::grad_norm::{self, BETAS};
 use crate::run::{Value, kind, random, rounded, run_entry, values};
@@ -89,14 +89,9 @@ impl Model {
                 }
                 _ => Box::new(|k| k),
             };
-            let name = match dtype {
-                DType::F16 => "f16",
-                DType::Bf16 => "bf16",
-                _ => "f32",
-            };
             let bytes = match tensor.order {
                 Order::Vector => rounded("f32", weight).0,
-                Order::Tensor => rounded(name, weight).0,
+                Order::Tensor => rounded(dtype.storage(), weight).0,
                 _ => pack(dtype, weight, cols, inner, &order),
             };
             if let Some(at) = tensor.image {
@@ -203,10 +198,6 @@ fn exact_step(
         let denominator = (v[i] / (1.0 - BETAS.1.powi(t))).sqrt() + f64::from(EPS);
         p[i] -= lr * m[i] / (1.0 - BETAS.0.powi(t)) / denominator;
     }
-}
-
-fn widen(values: &[f32]) -> Vec<f64> {
-    values.iter().map(|&x| f64::from(x)).collect()
 }
 
 /// Some steps of a model with a norm to be clipped, and a gradient that is not finite before the last: weights and
