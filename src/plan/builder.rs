@@ -378,14 +378,7 @@ impl Builder {
         self.holds(label, a, len)?;
         self.holds(label, b, len)?;
         let y = self.activation(&[len])?;
-        let sum = Residual {
-            len,
-            a: Some(a),
-            b,
-            factors: None,
-            y,
-        };
-        self.step(label, sum)?;
+        self.step(label, Residual::sum(len, (a, b), y))?;
         Ok(y)
     }
 }

@@ -28,6 +28,19 @@ pub(crate) struct Residual {
     pub(crate) y: BufferId,
 }
 
+impl Residual {
+    /// y = a + b.
+    pub(crate) const fn sum(len: usize, (a, b): (BufferId, BufferId), y: BufferId) -> Self {
+        Self {
+            len,
+            a: Some(a),
+            b,
+            factors: None,
+            y,
+        }
+    }
+}
+
 impl OpSpec for Residual {
     const NAME: &'static str = "residual";
 
