@@ -8,7 +8,7 @@
 //   every gridDim.x-th set of its rows | MOST = 256, 512, 1024: 8, 16 or 32 values in a lane
 //   shared: LNB_WARPS rows as in quads.cuh, dynamic
 //   needs C % VEC == 0, x_stride % VEC == 0, 16-byte pointers, R < 2^31; rows past R are left out
-//   x, dy and, with ACCUMULATE, dx are read once, dx is written once; gamma is read once a block
+//   x, dy and, with ACCUMULATE, dx are read once, dx is written once; gamma is requested once a warp
 //   f32, biased variance in two passes over registers, dx rounded once to T; dx of a row does not depend on other
 //   rows. dgamma, dbeta: a lane adds its rows upwards, then come lanes, warps and blocks (sum_rows.cuh) in a fixed
 //   order that R, C and the grid fix: bitwise repeatable

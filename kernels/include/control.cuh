@@ -4,10 +4,10 @@
 #include "types.cuh"
 
 struct Control {
+    float scale;      // of the loss in the next forward pass: first, as cross_entropy_fwd takes its address
     float norm;       // of the gradient without the loss scale
     u32 apply;        // 0: something was not finite, and the step is left out
     float factor;     // of gradients: clips, and takes the loss scale off
-    float scale;      // of the loss in the next forward pass
     u32 clean;        // steps in a row that left the scale as it is
     u32 steps;        // steps taken
     float step_size;  // lr / (1 - beta1^steps)

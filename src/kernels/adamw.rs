@@ -2,7 +2,7 @@
 //! the words that steps tell each other.
 //!
 //! Master weights p, moments m and v, and gradients g are four flat arrays of f32 with every tensor at the same
-//! offset in each. A tensor also has up to two images that kernels read, in the type of the model, at a byte of one
+//! offset in each; gradients between tensors count in the norm, and have to be zero. A tensor also has up to two images that kernels read, in the type of the model, at a byte of one
 //! buffer or two: as [`crate::kernels::pack`] and the plan's [`Order`] say, and packed as its own transpose, for the
 //! gradient of what it is multiplied with.
 
@@ -229,12 +229,12 @@ impl LossScale {
     }
 }
 
-/// The control block before the first step: norm, apply, factor, scale, clean steps, steps, step size, root, decay,
+/// The control block before the first step: scale of the loss, norm, apply, factor, clean steps, steps, step size, root, decay,
 /// nothing, and the powers of both betas in f64 (`kernels/include/control.cuh`).
 pub fn control(scale: LossScale) -> [u32; CONTROL_WORDS] {
     let mut words = [0; CONTROL_WORDS];
-    words[2] = (1.0 / scale.first).to_bits();
-    words[3] = scale.first.to_bits();
+    words[0] = scale.first.to_bits();
+    words[3] = (1.0 / scale.first).to_bits();
     for power in [10, 12] {
         let one = 1.0_f64.to_bits();
         #[expect(clippy::cast_possible_truncation, reason = "the two halves")]

@@ -219,7 +219,7 @@ fn train(dtype: &'static str, parameters: &[(&[usize], Order)], steps: i32) -> R
     let mut words = control(scale);
     let mut last = None;
     for t in 1..=steps {
-        let loss_scale = f32::from_bits(words[3]);
+        let loss_scale = f32::from_bits(words[0]);
         let mut g = random(10 + u64::from(t.unsigned_abs()), model.len, 0.25, 0.02);
         g.iter_mut().zip(&decay).for_each(|(g, there)| {
             *g = if there.is_some() {
@@ -239,12 +239,12 @@ fn train(dtype: &'static str, parameters: &[(&[usize], Order)], steps: i32) -> R
                 same.images == state.images,
                 "{dtype}: images of a step left out"
             );
-            let ratio = f32::from_bits(words[3]) / loss_scale;
+            let ratio = f32::from_bits(words[0]) / loss_scale;
             for g in &mut g {
                 *g *= ratio;
             }
         }
-        let loss_scale = f64::from(f32::from_bits(words[3]));
+        let loss_scale = f64::from(f32::from_bits(words[0]));
         (words, _) = grad_norm::run(&g, [lr, weight_decay, clip], words, scale);
         let mut exact: Vec<f64> = widen(&g).iter().map(|g| g / loss_scale).collect();
         let norm = exact.iter().map(|g| g * g).sum::<f64>().sqrt();

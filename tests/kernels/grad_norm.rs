@@ -68,13 +68,14 @@ fn any_length_any_clip() {
         let exact = norm(&g);
         for clip in [0.0, 1.0, 1e9] {
             let (words, _) = run(&g, [0.01, 0.05, clip], control(scale), scale);
-            assert_near(words[0], exact, 1e-6, "norm");
-            assert_eq!(words[1], 1);
+            assert_near(words[1], exact, 1e-6, "norm");
+            assert_eq!(words[2], 1);
             let clip = f64::from(clip);
             let coefficient = (clip / (exact + 1e-6)).min(1.0);
             let factor = if clip > 0.0 { coefficient } else { 1.0 };
-            assert_near(words[2], factor, 1e-6, "factor");
-            assert_eq!(words[3..6], [1.0_f32.to_bits(), 1, 1]);
+            assert_near(words[3], factor, 1e-6, "factor");
+            assert_eq!(words[0], 1.0_f32.to_bits());
+            assert_eq!(words[4..6], [1, 1]);
             assert_near(words[6], 0.01 / (1.0 - 0.9), 1e-6, "step size");
             assert_near(words[7], (1.0 / (1.0_f64 - 0.999)).sqrt(), 1e-6, "root");
             assert_near(words[8], 1.0 - 0.01 * 0.05, 1e-7, "decay");
@@ -112,9 +113,9 @@ fn what_is_not_finite_leaves_the_step_out() {
                     let scale = LossScale::of(dtype);
                     let before = control(scale);
                     let (words, _) = run(&g, [0.1; 3], before, scale);
-                    assert_eq!(words[1], 0, "{len} {wrong} at {at}");
+                    assert_eq!(words[2], 0, "{len} {wrong} at {at}");
                     let halved: f32 = if dtype == DType::F16 { 32_768.0 } else { 1.0 };
-                    assert_eq!(words[3], halved.to_bits());
+                    assert_eq!(words[0], halved.to_bits());
                     assert_eq!(words[4..6], [0, 0]);
                     assert_eq!(words[6..], before[6..]);
                 }
@@ -135,14 +136,14 @@ fn the_scale_grows_after_clean_steps_and_has_bounds() {
     for step in 0..14 {
         let bad = matches!(step, 1 | 9..=13);
         let g = [if bad { f32::NAN } else { 8.0 }, 0.0];
-        let now = float(words[3]);
+        let now = float(words[0]);
         (words, _) = run(&g, [0.1, 0.0, 1.0], words, scale);
         if !bad {
-            assert_near(words[0], 8.0 / now, 1e-6, "norm without the scale");
+            assert_near(words[1], 8.0 / now, 1e-6, "norm without the scale");
             let factor = (now / (8.0 + 1e-6 * now)).min(1.0) / now;
-            assert_near(words[2], factor, 1e-6, "factor");
+            assert_near(words[3], factor, 1e-6, "factor");
         }
-        scales.push(float(words[3]));
+        scales.push(float(words[0]));
     }
     let expected = [
         4.0, 2.0, 2.0, 2.0, 4.0, 4.0, 4.0, 8.0, 8.0, 4.0, 2.0, 1.0, 1.0, 1.0,
