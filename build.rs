@@ -179,7 +179,11 @@ fn compile_all(nvrtc: &Nvrtc, out: &Path) -> Result<()> {
         let mut included = Vec::new();
         includes(source, &headers, &mut included);
         for dtype in *dtypes {
-            let options = options(dtype);
+            let used = |name: &str| {
+                let headers = included.iter().map(|(_, text)| text);
+                headers.chain([source]).any(|text| text.contains(name))
+            };
+            let options = options(dtype, used);
             let mut hasher = DefaultHasher::new();
             (source, &included, &options, nvrtc.version()).hash(&mut hasher);
             let hash = hasher.finish();
@@ -315,14 +319,14 @@ fn texts(folder: &Path, ending: &str) -> Result<Vec<(PathBuf, String)>> {
         .collect::<std::io::Result<_>>()?)
 }
 
-/// All options but the architecture.
-fn options(dtype: &str) -> Vec<String> {
+/// All options but the architecture, with the sizes that are `used`: a new one leaves other modules as they are.
+fn options(dtype: &str, used: impl Fn(&str) -> bool) -> Vec<String> {
     let mut options: Vec<String> = ["-std=c++17", "-Ikernels/include"]
         .map(str::to_owned)
         .into();
     options.push(format!("-DPVT_DTYPE_{}", dtype.to_uppercase()));
     options.push(format!("-DPVT_SUFFIX={dtype}"));
-    let defines = tuning::DEFINES.iter();
+    let defines = tuning::DEFINES.iter().filter(|(name, _)| used(name));
     options.extend(defines.map(|(name, value)| format!("-D{name}={value}")));
     options
 }

@@ -14,6 +14,7 @@
 //   source: Wang et al. 2021, 3.3; torch interpolate(mode="bilinear", align_corners=False)
 #include "dtype.cuh"
 #include "index.cuh"
+#include "taps.cuh"
 #include "vec.cuh"
 
 PVT_ENTRY(pos_embed_fwd)
@@ -40,22 +41,6 @@ __launch_bounds__(POS_THREADS)(const T* __restrict__ x, const T* __restrict__ cl
     }
     store(row(row(y, b * (vectors / row_vectors), C), v, VEC), sum);
 }
-
-// The two rows or columns that output `o` lies between, and the weight of the second: the centre of o is
-// at ((2 o + 1) from - to) / (2 to) of the source.
-struct Taps {
-    u32 low;
-    u32 high;
-    float weight;
-
-    __device__ Taps(u32 o, u32 from, u32 to) {
-        const u32 twice = (2 * o + 1) * from;
-        const u32 above = twice > to ? twice - to : 0;
-        low = above / (2 * to);
-        high = low + 1 < from ? low + 1 : low;
-        weight = static_cast<float>(above % (2 * to)) / static_cast<float>(2 * to);
-    }
-};
 
 // a + (b - a) w, as the sum of both parts.
 __device__ inline float mix(float a, float b, float w) { return a * (1.0f - w) + b * w; }

@@ -10,13 +10,16 @@ const VECTOR_BYTES: usize = 16;
 /// Fewest lanes that hold a row.
 const FEWEST: usize = 8;
 
-/// Rows of a block: a narrow row is held by 8 or 16 lanes, and a warp takes as many rows as it has such groups.
-/// A grid of ⌈R / this⌉ blocks is enough; more do nothing.
-pub fn rows_of_block(dtype: DType, channels: usize) -> u32 {
+/// Rows that a warp holds: a narrow row takes 8 or 16 lanes, and there are as many such groups in a warp.
+pub(crate) fn groups_of_warp(dtype: DType, channels: usize) -> usize {
     let vector = VECTOR_BYTES / dtype.bytes();
     let lanes = channels.div_ceil(vector).next_power_of_two();
-    let groups = WARP / lanes.clamp(FEWEST, WARP);
-    LN_ROWS * u32::try_from(groups).unwrap_or(1)
+    WARP / lanes.clamp(FEWEST, WARP)
+}
+
+/// Rows of a block: of each warp, as many as it holds. A grid of ⌈R / this⌉ blocks is enough; more do nothing.
+pub fn rows_of_block(dtype: DType, channels: usize) -> u32 {
+    LN_ROWS * u32::try_from(groups_of_warp(dtype, channels)).unwrap_or(1)
 }
 
 #[cfg(test)]

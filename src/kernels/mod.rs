@@ -5,10 +5,14 @@
 mod table {
     include!(concat!(env!("OUT_DIR"), "/kernels.rs"));
 }
+pub mod adamw;
 pub mod attention;
+pub mod head_bwd;
 pub mod layernorm;
+pub mod layernorm_bwd;
 pub mod pack;
 pub mod parts;
+pub mod sum_rows;
 pub mod tiles;
 pub mod tuning;
 

@@ -13,6 +13,12 @@ pub const MODULES: &[(&str, &[&str])] = &[
     ("attention", &["f32", "tf32", "f16", "bf16"]),
     ("mlp", &["f32", "tf32", "f16", "bf16"]),
     ("patch_conv", &["f32", "tf32", "f16", "bf16"]),
+    ("layernorm_bwd", &["f32", "f16", "bf16"]),
+    ("pos_embed_bwd", &["f32", "f16", "bf16"]),
+    ("cross_entropy", &["f32"]),
+    ("head_bwd", &["f32", "f16", "bf16"]),
+    ("grad_norm", &["f32"]),
+    ("adamw", &["f32", "tf32", "f16", "bf16"]),
 ];
 
 /// Sizes by the name of their macro.
@@ -29,6 +35,19 @@ pub const DEFINES: &[(&str, u32)] = &[
     ("ATT_WARPS", ATT_WARPS),
     ("MLP_ROWS", MLP_ROWS),
     ("MLP_CHANNELS", MLP_CHANNELS),
+    ("SUM_GROUP", SUM_GROUP),
+    ("LNB_WARPS", LNB_WARPS),
+    ("LNB_BLOCKS", LNB_BLOCKS),
+    ("POSB_WARPS", POSB_WARPS),
+    ("CE_THREADS", CE_THREADS),
+    ("HEADB_SLICE", HEADB_SLICE),
+    ("HEADB_IMAGES", HEADB_IMAGES),
+    ("HEADB_WARPS", HEADB_WARPS),
+    ("HEADB_THREADS", HEADB_THREADS),
+    ("HEADB_TILE", HEADB_TILE),
+    ("NORM_THREADS", NORM_THREADS),
+    ("NORM_CHUNK", NORM_CHUNK),
+    ("ADAMW_THREADS", ADAMW_THREADS),
 ];
 
 /// Warps of a block of `layernorm`, and the fewest rows that it takes.
@@ -65,3 +84,42 @@ pub const MLP_ROWS: u32 = 128;
 
 /// Most channels that `mlp` takes.
 pub const MLP_CHANNELS: u32 = 64;
+
+/// Blocks whose rows of sums one block adds, before one adds the sums of these: two chains of about as many.
+pub const SUM_GROUP: u32 = 16;
+
+/// Warps of a block of `layernorm_bwd`.
+pub const LNB_WARPS: u32 = 8;
+
+/// Most blocks of `layernorm_bwd`, each of which leaves a row of sums: two for each multiprocessor.
+pub const LNB_BLOCKS: u32 = 264;
+
+/// Warps of a block of `pos_embed_bwd`, which split outputs and images.
+pub const POSB_WARPS: u32 = 8;
+
+/// Threads of a block of `cross_entropy`, which has one image.
+pub const CE_THREADS: u32 = 128;
+
+/// Classes whose part of the gradient of a normalised row one block of `head_bwd_dn` adds.
+pub const HEADB_SLICE: u32 = 64;
+
+/// Images of a block of `head_bwd_dn`, which share one reading of the weights.
+pub const HEADB_IMAGES: u32 = 8;
+
+/// Warps of a block of `head_bwd_dn`, which split the classes of a slice.
+pub const HEADB_WARPS: u32 = 4;
+
+/// Threads of a block of `head_bwd_norm`, which has one image.
+pub const HEADB_THREADS: u32 = 256;
+
+/// Classes of a block of `head_bwd_sums`, four a warp.
+pub const HEADB_TILE: u32 = 32;
+
+/// Threads of a block of `grad_norm`.
+pub const NORM_THREADS: u32 = 256;
+
+/// Elements of the gradient whose squares a block of `grad_norm` adds.
+pub const NORM_CHUNK: u32 = 32 * 1024;
+
+/// Threads of a block of `adamw`, 16 parameters each.
+pub const ADAMW_THREADS: u32 = 256;

@@ -4,12 +4,15 @@
 //! Letters: B batch, N query tokens, M key tokens, C channels, E hidden channels, R rows (B·N).
 //! Tokens [B, N, C] with N = H·W are the same memory as an NHWC map [B, H, W, C].
 
+pub(crate) mod adamw;
 pub(crate) mod attention;
 pub(crate) mod attention_bwd;
 pub(crate) mod cross_entropy;
 pub(crate) mod fill;
 pub(crate) mod head;
 pub(crate) mod head_bwd;
+#[cfg(test)]
+mod launch_check;
 pub(crate) mod layernorm;
 pub(crate) mod layernorm_bwd;
 pub(crate) mod linear;
@@ -73,6 +76,7 @@ pub(crate) enum Op {
     PatchConvBwdWeight(patch_conv_bwd::PatchConvBwdWeight),
     PatchConvBwdData(patch_conv_bwd::PatchConvBwdData),
     PosEmbedBwd(pos_embed_bwd::PosEmbedBwd),
+    AdamW(adamw::AdamW),
 }
 
 /// What every operator tells the plan and the executor.
@@ -158,6 +162,7 @@ macro_rules! each_op {
             Op::PatchConvBwdWeight($op) => $body,
             Op::PatchConvBwdData($op) => $body,
             Op::PosEmbedBwd($op) => $body,
+            Op::AdamW($op) => $body,
         }
     };
 }

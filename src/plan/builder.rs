@@ -415,18 +415,7 @@ impl Builder {
         self.holds(label, a, len)?;
         self.holds(label, b, len)?;
         let y = self.activation(&[len])?;
-        let a = Some(a);
-        let factors = None;
-        self.step(
-            label,
-            Residual {
-                len,
-                a,
-                b,
-                factors,
-                y,
-            },
-        )?;
+        self.step(label, Residual::sum(len, (a, b), y))?;
         Ok(y)
     }
 }

@@ -2,13 +2,18 @@
 //! checks on, in three orders, against f64.
 
 mod abi;
+mod adamw;
 mod attention;
 mod attention_cost;
+mod cross_entropy;
 mod fill;
 mod gelu;
 mod gpu;
+mod grad_norm;
 mod head;
+mod head_bwd;
 mod layernorm;
+mod layernorm_bwd;
 mod linear;
 mod linear_values;
 mod mlp;
@@ -17,6 +22,7 @@ mod parts;
 mod parts_rule;
 mod patch_conv;
 mod pos_embed;
+mod pos_embed_bwd;
 mod preprocess;
 mod products;
 mod residual;

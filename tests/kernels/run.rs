@@ -6,6 +6,7 @@ use std::sync::{Mutex, OnceLock};
 use crate::gpu;
 use half::{bf16, f16};
 use ptx_emu::{Arg, Device, DeviceSpec, Launch, Module, Report, Schedule};
+use pvt_cuda::DType;
 use pvt_cuda::kernels::module;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -95,6 +96,27 @@ pub(crate) fn values(dtype: &str, bytes: &[u8]) -> Vec<f32> {
             .iter()
             .map(|b| f32::from_le_bytes(*b))
             .collect(),
+    }
+}
+
+/// Those in f64 as f32.
+#[expect(clippy::cast_possible_truncation, reason = "values of f32")]
+pub(crate) fn f32s(values: &[f64]) -> Vec<f32> {
+    values.iter().map(|&v| v as f32).collect()
+}
+
+/// A size.
+pub(crate) fn word(value: usize) -> Value {
+    Value::U32(u32::try_from(value).unwrap())
+}
+
+/// The type by its name.
+pub(crate) fn kind(dtype: &str) -> DType {
+    match dtype {
+        "tf32" => DType::Tf32,
+        "f16" => DType::F16,
+        "bf16" => DType::Bf16,
+        _ => DType::F32,
     }
 }
 

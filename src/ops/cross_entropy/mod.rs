@@ -15,6 +15,7 @@
 //! Label smoothing: Szegedy et al. 2016, section 7.
 
 mod cpu;
+mod launch;
 
 use super::{Op, OpSpec};
 use crate::cpu::Real;
@@ -66,8 +67,8 @@ impl OpSpec for CrossEntropy {
         )
     }
 
-    fn launches(&self, _dtype: DType) -> Result<Vec<Launch>, LaunchError> {
-        Ok(Vec::new())
+    fn launches(&self, _: DType) -> Result<Vec<Launch>, LaunchError> {
+        launch::forward(self)
     }
 
     fn run<T: Real>(&self, memory: &mut Memory<'_, T>, _: &Lanes<T>) {

@@ -14,6 +14,7 @@
 //! Models on the CPU take `linear_bwd`, `linear` and `layernorm_bwd` instead.
 
 mod cpu;
+mod launch;
 
 use super::{Norm, Op, OpSpec, count};
 use crate::cpu::Real;
@@ -69,8 +70,8 @@ impl OpSpec for HeadBwd {
         2 * self.channels
     }
 
-    fn launches(&self, _dtype: DType) -> Result<Vec<Launch>, LaunchError> {
-        Ok(Vec::new())
+    fn launches(&self, dtype: DType) -> Result<Vec<Launch>, LaunchError> {
+        launch::backward(self, dtype)
     }
 
     fn run<T: Real>(&self, memory: &mut Memory<'_, T>, lanes: &Lanes<T>) {

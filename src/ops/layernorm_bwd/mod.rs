@@ -13,6 +13,7 @@
 //! of dx becomes zero on the CPU; kernels leave it.
 
 mod cpu;
+mod launch;
 
 use super::{Op, OpSpec};
 use crate::cpu::Real;
@@ -85,8 +86,8 @@ impl OpSpec for LayerNormBwd {
         2 * self.channels
     }
 
-    fn launches(&self, _dtype: DType) -> Result<Vec<Launch>, LaunchError> {
-        Ok(Vec::new())
+    fn launches(&self, dtype: DType) -> Result<Vec<Launch>, LaunchError> {
+        launch::backward(self, dtype)
     }
 
     fn run<T: Real>(&self, memory: &mut Memory<'_, T>, lanes: &Lanes<T>) {

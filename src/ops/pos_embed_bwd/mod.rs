@@ -12,6 +12,7 @@
 //! A gather: a cell of the table adds up the cells of the larger grid that have taken from it, in order.
 
 mod cpu;
+mod launch;
 
 use super::{Op, OpSpec};
 use crate::cpu::Real;
@@ -68,8 +69,8 @@ impl OpSpec for PosEmbedBwd {
         )
     }
 
-    fn launches(&self, _dtype: DType) -> Result<Vec<Launch>, LaunchError> {
-        Ok(Vec::new())
+    fn launches(&self, dtype: DType) -> Result<Vec<Launch>, LaunchError> {
+        launch::backward(self, dtype)
     }
 
     fn run<T: Real>(&self, memory: &mut Memory<'_, T>, _: &Lanes<T>) {

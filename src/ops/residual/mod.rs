@@ -30,6 +30,17 @@ pub(crate) struct Residual {
 }
 
 impl Residual {
+    /// y = a + b.
+    pub(crate) const fn sum(len: usize, (a, b): (BufferId, BufferId), y: BufferId) -> Self {
+        Self {
+            len,
+            a: Some(a),
+            b,
+            factors: None,
+            y,
+        }
+    }
+
     pub(crate) fn images(&self) -> usize {
         self.factors.map_or(1, |(_, _, images)| images)
     }
