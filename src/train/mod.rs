@@ -30,6 +30,7 @@ pub mod log;
 pub mod random;
 pub mod recipe;
 pub mod schedule;
+mod tensors;
 
 pub use error::{Change, DataError, TrainError};
 pub use recipe::{Augment, Fill, Optimizer, Recipe};

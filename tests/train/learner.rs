@@ -92,7 +92,9 @@ impl Learner for Tiny {
         // the last branch of the network: its factors scale what the head sees
         let factors = &options.drop_path[options.drop_path.len() - count..];
         for (row, factor) in features.chunks_exact_mut(FEATURES).zip(factors) {
-            row.iter_mut().for_each(|x| *x *= factor);
+            for x in row {
+                *x *= factor;
+            }
         }
         let scores = self.scores(&features);
         let (classes, smooth) = (self.classes, self.optimizer.label_smoothing);
