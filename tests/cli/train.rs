@@ -61,9 +61,9 @@ fn wrong_arguments_and_pictures_are_answered_before_anything_is_made() {
             &["nowhere", "cannot be read"],
         ),
         (
-            &["src", "--variant", "tiny"],
+            &["tests", "--variant", "tiny"],
             4,
-            &["src", "no pictures found"],
+            &["tests", "no pictures found"],
         ),
         (
             &["assets", scratch[0], scratch[1]],
