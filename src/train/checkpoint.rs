@@ -59,7 +59,7 @@ pub struct Epoch {
     pub epoch: u32,
     /// Steps made by its end.
     pub step: u64,
-    /// Mean training loss of its steps.
+    /// Mean training loss of its steps, label smoothing included.
     pub loss: f64,
     /// Result on the pictures to test with, where there are any.
     pub test: Option<Evaluation>,

@@ -61,9 +61,9 @@ fn wrong_arguments_and_pictures_are_answered_before_anything_is_made() {
             &["nowhere", "cannot be read"],
         ),
         (
-            &["tests", "--variant", "tiny"],
+            &["crates", "--variant", "tiny"],
             4,
-            &["tests", "no pictures found"],
+            &["crates", "no pictures found"],
         ),
         (
             &["assets", scratch[0], scratch[1]],

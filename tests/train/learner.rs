@@ -163,7 +163,7 @@ impl Learner for Tiny {
         self.state.clean_steps += 1;
         if self.state.clean_steps == PATIENCE {
             self.state.clean_steps = 0;
-            self.state.loss_scale *= 2.0;
+            self.state.loss_scale = (2.0 * self.state.loss_scale).min(65_536.0);
         }
         self.made += 1;
         let report = StepReport {
