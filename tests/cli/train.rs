@@ -63,7 +63,7 @@ fn wrong_arguments_and_pictures_are_answered_before_anything_is_made() {
         (
             &["crates", "--variant", "tiny"],
             4,
-            &["crates", "no pictures found"],
+            &["crates/", "a folder in the folder of a class"],
         ),
         (
             &["assets", scratch[0], scratch[1]],

@@ -11,4 +11,5 @@ mod log;
 mod random;
 mod refuse;
 mod schedule;
+mod steps;
 mod support;
