@@ -115,3 +115,36 @@ fn wait_for_lines(child: &mut std::process::Child, events: u32) {
         .filter(|l| l.contains("ready") || l.contains("event"));
     said.take(1 + events as usize).for_each(drop);
 }
+
+/// What a kill at that moment would leave is what a reader finds at that moment.
+#[test]
+fn whoever_reads_while_a_run_writes_finds_whole_files() {
+    let (digits, folder) = (Digits::new(), tempfile::tempdir().unwrap());
+    let [state, model] = ["state.safetensors", "model.safetensors"].map(|f| folder.path().join(f));
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    let over = || is_over.load(std::sync::atomic::Ordering::Relaxed);
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let (mut last, mut read) = (0, 0);
+            while !over() {
+                if state.exists() {
+                    let step = checkpoint::load(&state).unwrap().progress.step;
+                    assert!(step >= last, "{step} after {last}");
+                    last = step;
+                    read += 1;
+                }
+                if model.exists() {
+                    pvt_cuda::weights::TensorFile::open(&model).unwrap();
+                }
+            }
+            read
+        });
+        let setting = Setting {
+            save_every: Some(1),
+            ..Setting::new(folder.path())
+        };
+        setting.finish(&digits, Start::Anew);
+        is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(reader.join().unwrap() > 0);
+    });
+}
