@@ -11,16 +11,15 @@
 //!
 //! Everything else stands in its metadata, as JSON under `pvt-train`.
 
-use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use safetensors::{Dtype, View, serialize_to_file};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::tensors::{self, Entry};
 use super::{Change, LearnerState, Moments, ParamState, TrainError};
 use crate::error::Result;
 use crate::weights::TensorFile;
@@ -60,7 +59,7 @@ pub struct Epoch {
     pub epoch: u32,
     /// Steps made by its end.
     pub step: u64,
-    /// Mean training loss of its steps.
+    /// Mean training loss of its steps, label smoothing included.
     pub loss: f64,
     /// Result on the pictures to test with, where there are any.
     pub test: Option<Evaluation>,
@@ -115,43 +114,14 @@ struct About {
     parameters: Vec<String>,
 }
 
-/// A tensor to be written.
-struct Values<'a> {
-    shape: &'a [usize],
-    values: &'a [f32],
-}
-
-impl View for Values<'_> {
-    fn dtype(&self) -> Dtype {
-        Dtype::F32
-    }
-
-    fn shape(&self) -> &[usize] {
-        self.shape
-    }
-
-    fn data(&self) -> Cow<'_, [u8]> {
-        if cfg!(target_endian = "little") {
-            return Cow::Borrowed(bytemuck::cast_slice(self.values));
-        }
-        Cow::Owned(self.values.iter().flat_map(|v| v.to_le_bytes()).collect())
-    }
-
-    fn data_len(&self) -> usize {
-        size_of_val(self.values)
-    }
-}
-
 /// Writes the parameters of `state` alone, as every loader of published checkpoints reads them.
 ///
 /// # Errors
 /// [`TrainError::Io`].
 pub fn save_weights(path: &Path, state: &LearnerState) -> Result<(), TrainError> {
-    let tensors = state
-        .params
-        .iter()
-        .map(|p| (p.name.clone(), values(p, &p.value)));
-    write_tensors(path, tensors.collect(), ("format", "pt".to_owned()))
+    let params = state.params.iter();
+    let tensors = params.map(|p| values(p, p.name.clone(), &p.value));
+    write(path, &tensors.collect::<Vec<_>>(), ("format", "pt"))
 }
 
 /// Writes a state.
@@ -174,35 +144,28 @@ pub fn save(path: &Path, state: &State) -> Result<(), TrainError> {
     let mut tensors = Vec::new();
     for param in &learner.params {
         let name = &param.name;
-        tensors.push((name.clone(), values(param, &param.value)));
+        tensors.push(values(param, name.clone(), &param.value));
         if let Some(moments) = &param.moments {
-            tensors.push((format!("m.{name}"), values(param, &moments.first)));
-            tensors.push((format!("v.{name}"), values(param, &moments.second)));
+            tensors.push(values(param, format!("m.{name}"), &moments.first));
+            tensors.push(values(param, format!("v.{name}"), &moments.second));
         }
     }
     for (param, average) in learner.params.iter().zip(state.ema.iter().flatten()) {
-        tensors.push((format!("ema.{}", param.name), values(param, average)));
+        tensors.push(values(param, format!("ema.{}", param.name), average));
     }
-    write_tensors(path, tensors, (METADATA, about))
+    write(path, &tensors, (METADATA, &about))
 }
 
-fn values<'a>(param: &'a ParamState, values: &'a [f32]) -> Values<'a> {
-    Values {
+fn values<'a>(param: &'a ParamState, name: String, values: &'a [f32]) -> Entry<'a> {
+    Entry {
+        name,
         shape: &param.shape,
         values,
     }
 }
 
-fn write_tensors(
-    path: &Path,
-    tensors: Vec<(String, Values<'_>)>,
-    (key, text): (&str, String),
-) -> Result<(), TrainError> {
-    // one entry alone: a map of several would be written in a random order
-    let metadata = HashMap::from([(key.to_owned(), text)]);
-    replace(path, |temporary| {
-        serialize_to_file(tensors, Some(metadata), temporary).map_err(io::Error::other)
-    })
+fn write(path: &Path, tensors: &[Entry<'_>], metadata: (&str, &str)) -> Result<(), TrainError> {
+    replace(path, |file| tensors::write(file, tensors, metadata))
 }
 
 /// Reads a state.
@@ -278,7 +241,7 @@ pub fn load(path: &Path) -> Result<State> {
 
 /// Settings that are not the same in both.
 pub fn changes(before: &BTreeMap<String, Value>, now: &BTreeMap<String, Value>) -> Vec<Change> {
-    let names: std::collections::BTreeSet<_> = before.keys().chain(now.keys()).collect();
+    let names: BTreeSet<_> = before.keys().chain(now.keys()).collect();
     let text = |value: Option<&Value>| match value {
         None | Some(Value::Null) => "none".to_owned(),
         Some(Value::String(text)) => text.clone(),
@@ -300,19 +263,18 @@ pub fn changes(before: &BTreeMap<String, Value>, now: &BTreeMap<String, Value>) 
 /// # Errors
 /// [`TrainError::Io`].
 pub fn save_text(path: &Path, text: &str) -> Result<(), TrainError> {
-    replace(path, |temporary| {
-        File::create(temporary)?.write_all(text.as_bytes())
-    })
+    replace(path, |file| file.write_all(text.as_bytes()))
 }
 
 /// Lets `write` make a file beside `path`, and puts it in its place when it is on the disk.
-fn replace(path: &Path, write: impl FnOnce(&Path) -> io::Result<()>) -> Result<(), TrainError> {
+fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), TrainError> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".tmp");
     let temporary = path.with_file_name(name);
     let all = || {
-        write(&temporary)?;
-        File::options().write(true).open(&temporary)?.sync_all()?;
+        let mut file = File::create(&temporary)?;
+        write(&mut file)?;
+        file.sync_all()?;
         fs::rename(&temporary, path)?;
         sync_folder(path)
     };

@@ -46,7 +46,7 @@ impl Ema {
     }
 
     /// `state` with the averages as its weights.
-    pub(super) fn applied(&self, state: &LearnerState) -> LearnerState {
+    pub fn applied(&self, state: &LearnerState) -> LearnerState {
         let params = state.params.iter().zip(&self.averages);
         let params = params.map(|(param, average)| ParamState {
             value: average.clone(),

@@ -62,8 +62,8 @@ pub enum TrainError {
     },
     /// A loss or a gradient that is no number any more.
     #[error(
-        "the {what} is {value} at step {step} (learning rate {lr:e}); nothing was saved after that, and training cannot \
-         go on: try a lower --lr, more --warmup-steps, --clip 1, or --dtype f32"
+        "the {what} is {value} at step {step} (learning rate {lr:e}); a resumed run would come to the same: start anew \
+         with a lower --lr, more --warmup-steps, --clip 1, or --dtype f32"
     )]
     NonFinite {
         /// `loss` or `gradient norm`.

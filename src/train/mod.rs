@@ -32,6 +32,7 @@ pub mod log;
 pub mod random;
 pub mod recipe;
 pub mod schedule;
+mod tensors;
 
 pub use cpu::{CpuLearner, LearnerSpec};
 pub use error::{Change, DataError, TrainError};

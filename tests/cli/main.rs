@@ -5,6 +5,7 @@ mod features;
 mod inspect;
 mod model;
 mod refuse;
+mod train;
 mod verify;
 
 use std::path::{Path, PathBuf};

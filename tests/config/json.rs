@@ -35,6 +35,39 @@ fn defaults_are_the_published_models() {
 }
 
 #[test]
+fn what_is_written_is_read_back() {
+    let digits = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/digits/config.json");
+    let mut configs = vec![PvtConfig::from_file(digits).unwrap()];
+    configs.extend(Variant::ALL.map(Variant::config));
+    let mut odd = Variant::Tiny.config();
+    odd.img_size = ImageSize {
+        height: 96,
+        width: 160,
+    };
+    odd.qkv_bias = false;
+    odd.ln_eps.sr = 1.1e-7;
+    odd.stages[2].patch_size = 3;
+    for resize in [Resize::None, Resize::Exact(odd.img_size)] {
+        odd.preprocess = Some(Preprocess {
+            resize,
+            crop: None,
+            ..Preprocess::hf(96)
+        });
+        configs.push(odd.clone());
+    }
+    odd.preprocess = Some(Preprocess::official(224));
+    odd.num_classes = 2;
+    odd.labels = Some(vec!["a \"b\"\n".to_owned(), "ü".to_owned()]);
+    configs.push(odd);
+    for config in configs {
+        let text = config.to_json();
+        assert_eq!(PvtConfig::from_json(&text).unwrap(), config, "{text}");
+    }
+    let text = Variant::Tiny.config().to_json();
+    assert!(text.contains("1e-5") || text.contains("0.00001"), "{text}");
+}
+
+#[test]
 fn both_files_of_a_model_agree() {
     let own = PvtConfig::from_file(reference("config.json")).unwrap();
     let hugging_face = PvtConfig::from_file(reference("config.hf.json")).unwrap();

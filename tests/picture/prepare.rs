@@ -1,7 +1,7 @@
 //! Prepared pictures are those of Pillow, numpy and torchvision's rules.
 
 use pvt_cuda::config::{Preprocess, Resize};
-use pvt_cuda::picture::{PictureError, output_size, prepare, prepare_into};
+use pvt_cuda::picture::{PictureError, output_size, prepare, prepare_into, resize_and_crop};
 use pvt_cuda::shape::ImageSize;
 use serde::Deserialize;
 
@@ -58,6 +58,27 @@ fn values_are_those_of_torchvision() {
         );
         let bytes: Vec<u8> = got.iter().flat_map(|v| v.to_le_bytes()).collect();
         assert_eq!(crc32(&bytes), case.values_crc32, "{about}: values");
+    }
+}
+
+#[test]
+fn preparing_in_two_parts_gives_the_same() {
+    for size in [[300, 400], [257, 224], [224, 224], [99, 31]] {
+        let picture = noise(image_size(size));
+        for name in ["official", "timm", "hf", "none"] {
+            let whole = preset(name);
+            let part = resize_and_crop(&picture, &whole).unwrap();
+            assert_eq!(part.size(), output_size(picture.size(), &whole).unwrap());
+            let rest = Preprocess {
+                resize: Resize::None,
+                crop: None,
+                ..whole
+            };
+            assert_eq!(
+                prepare(&part, &rest).unwrap(),
+                prepare(&picture, &whole).unwrap()
+            );
+        }
     }
 }
 

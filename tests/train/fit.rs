@@ -159,8 +159,8 @@ fn threads_memory_and_saving_change_no_bit() {
     ] {
         let found = folder.path().join(name);
         let setting = Setting {
-            threads,
             save_every,
+            threads,
             ..Setting::new(&found)
         };
         setting.finish(digits, Start::Anew);

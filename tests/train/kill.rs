@@ -27,9 +27,10 @@ fn child() {
         return;
     };
     let folder = Path::new(&folder);
-    let start = match folder.join("state.safetensors").exists() {
-        true => Start::Resume,
-        false => Start::Anew,
+    let start = if folder.join("state.safetensors").exists() {
+        Start::Resume
+    } else {
+        Start::Anew
     };
     let setting = Setting {
         save_every: Some(1),
@@ -37,8 +38,12 @@ fn child() {
     };
     let mut learner = setting.learner();
     learner.pause = Duration::from_millis(STEP);
-    println!("ready"); // the parent measures from here
-    let watch = &mut |_: &Event<'_>| ControlFlow::Continue(());
+    // the parent counts these lines, however fast the machine is
+    println!("ready");
+    let watch = &mut |_: &Event<'_>| {
+        println!("event");
+        ControlFlow::Continue(())
+    };
     let outcome = setting
         .run(&Digits::new(), &mut learner, start, watch)
         .unwrap();
@@ -71,8 +76,8 @@ fn a_run_that_is_killed_again_and_again_ends_with_the_same_bits() {
     let mut last = 0;
     while killed < KILLS {
         let mut child = start(&found);
-        wait_for_line(&mut child);
-        std::thread::sleep(Duration::from_micros(u64::from(moments.below(60_000))));
+        wait_for_lines(&mut child, moments.below(6));
+        std::thread::sleep(Duration::from_micros(u64::from(moments.below(10_000))));
         child.kill().unwrap(); // SIGKILL on Unix: no code of the child runs any more
         if child.wait().unwrap().success() {
             break; // it was faster
@@ -97,20 +102,49 @@ fn a_run_that_is_killed_again_and_again_ends_with_the_same_bits() {
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    // files that were being written may be left behind; nothing reads them
-    for entry in std::fs::read_dir(&found).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_some_and(|e| e == "tmp") {
-            std::fs::remove_file(path).unwrap();
-        }
-    }
     assert_same(&found, &expected);
 }
 
-/// Returns when the child has begun its run.
-fn wait_for_line(child: &mut std::process::Child) {
+/// Returns when the child has said that it is ready and that this many things have happened, or has
+/// ended.
+fn wait_for_lines(child: &mut std::process::Child, events: u32) {
     use std::io::{BufRead as _, BufReader};
-    let mut lines = BufReader::new(child.stdout.as_mut().unwrap()).lines();
-    let ready = lines.any(|line| line.is_ok_and(|line| line.contains("ready")));
-    assert!(ready, "the child ended before it began");
+    let lines = BufReader::new(child.stdout.as_mut().unwrap()).lines();
+    let said = lines
+        .map_while(Result::ok)
+        .filter(|l| l.contains("ready") || l.contains("event"));
+    said.take(1 + events as usize).for_each(drop);
+}
+
+/// What a kill at that moment would leave is what a reader finds at that moment.
+#[test]
+fn whoever_reads_while_a_run_writes_finds_whole_files() {
+    let (digits, folder) = (Digits::new(), tempfile::tempdir().unwrap());
+    let [state, model] = ["state.safetensors", "model.safetensors"].map(|f| folder.path().join(f));
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    let over = || is_over.load(std::sync::atomic::Ordering::Relaxed);
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let (mut last, mut read) = (0, 0);
+            while !over() {
+                if state.exists() {
+                    let step = checkpoint::load(&state).unwrap().progress.step;
+                    assert!(step >= last, "{step} after {last}");
+                    last = step;
+                    read += 1;
+                }
+                if model.exists() {
+                    pvt_cuda::weights::TensorFile::open(&model).unwrap();
+                }
+            }
+            read
+        });
+        let setting = Setting {
+            save_every: Some(1),
+            ..Setting::new(folder.path())
+        };
+        setting.finish(&digits, Start::Anew);
+        is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(reader.join().unwrap() > 0);
+    });
 }

@@ -92,7 +92,9 @@ impl Learner for Tiny {
         // the last branch of the network: its factors scale what the head sees
         let factors = &options.drop_path[options.drop_path.len() - count..];
         for (row, factor) in features.chunks_exact_mut(FEATURES).zip(factors) {
-            row.iter_mut().for_each(|x| *x *= factor);
+            for x in row {
+                *x *= factor;
+            }
         }
         let scores = self.scores(&features);
         let (classes, smooth) = (self.classes, narrow(self.optimizer.label_smoothing));
@@ -162,7 +164,7 @@ impl Learner for Tiny {
         self.state.clean_steps += 1;
         if self.state.clean_steps == PATIENCE {
             self.state.clean_steps = 0;
-            self.state.loss_scale *= 2.0;
+            self.state.loss_scale = (2.0 * self.state.loss_scale).min(65_536.0);
         }
         self.made += 1;
         let report = StepReport {

@@ -166,7 +166,7 @@ fn a_curve_names_its_axes_units_and_lines() {
         .collect();
     assert_eq!(lines, [23, 23, 23]);
     // everything lies in the picture
-    for attribute in ["cx=\"", "x=\""] {
+    for attribute in [" cx=\"", " x=\""] {
         for part in picture.split(attribute).skip(1) {
             let value: f64 = part[..part.find('"').unwrap()].parse().unwrap();
             assert!((0.0..=720.0).contains(&value), "{attribute}{value}");

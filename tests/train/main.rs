@@ -12,4 +12,5 @@ mod pytorch;
 mod random;
 mod refuse;
 mod schedule;
+mod steps;
 mod support;

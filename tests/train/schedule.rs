@@ -4,6 +4,9 @@ use pvt_cuda::train::ema::Ema;
 use pvt_cuda::train::schedule::Schedule;
 use pvt_cuda::train::{Recipe, TrainError};
 
+/// The setting that is refused, and what makes it senseless.
+type Senseless = (&'static str, fn(&mut Recipe));
+
 fn close(found: f32, expected: f64) {
     assert!(
         (f64::from(found) - expected).abs() < 1e-7 * expected.max(1e-6),
@@ -73,7 +76,7 @@ fn settings_that_make_no_sense_are_named() {
         recipe.validate()
     };
     with(|_| ()).unwrap();
-    let table: [(&str, fn(&mut Recipe)); 13] = [
+    let table: [Senseless; 13] = [
         ("epochs", |r| r.epochs = 0),
         ("batch", |r| r.batch = 0),
         ("lr", |r| r.lr = f64::NAN),
