@@ -53,6 +53,10 @@ impl Builder {
                 let cols = shape[0];
                 (Elements::Packed, packed_bytes(dtype, cols, len / cols))
             }
+            (Some(dtype), Order::Transposed { .. } | Order::ChannelsLastTransposed { .. }) => {
+                let inner = shape[0];
+                (Elements::Packed, packed_bytes(dtype, len / inner, inner))
+            }
         };
         let slot = |offset| Slot {
             len,

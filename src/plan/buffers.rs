@@ -66,6 +66,18 @@ pub enum Order {
         /// Kernel side P.
         patch: usize,
     },
+    /// The transpose [inner, cols] of a weight [cols, inner], as the gradient of the input of its product wants it.
+    Transposed {
+        /// Elements of one of the `cols` rows that the checkpoint has.
+        inner: usize,
+    },
+    /// The transpose [P·P·C, O] of a convolution weight [O, C, P, P], over (dy, dx, c).
+    ChannelsLastTransposed {
+        /// Input channels C.
+        in_chans: usize,
+        /// Kernel side P.
+        patch: usize,
+    },
 }
 
 /// A parameter: its name in the checkpoint, its shape there, its place in memory.

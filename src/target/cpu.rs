@@ -8,7 +8,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::TargetError;
 use crate::cpu::matmul::pack;
-use crate::kernels::pack::tokens_order;
+use crate::kernels::pack::{tokens_order, transposed};
 use crate::plan::{Buffer, BufferId, Order, Param, Place, Plan};
 use crate::shape::ShapeError;
 
@@ -86,6 +86,15 @@ impl CpuTarget {
             Order::ChannelsLast { in_chans, patch } => {
                 let order = |k| tokens_order(in_chans, patch, k);
                 pack(values, patch * patch * in_chans, order, to);
+            }
+            Order::Transposed { inner } => {
+                let cols = values.len() / inner;
+                pack(&transposed(values, cols, |k| k), cols, |k| k, to);
+            }
+            Order::ChannelsLastTransposed { in_chans, patch } => {
+                let cols = values.len() / (patch * patch * in_chans);
+                let order = |k| tokens_order(in_chans, patch, k);
+                pack(&transposed(values, cols, order), cols, |k| k, to);
             }
         }
     }
