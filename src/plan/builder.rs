@@ -147,8 +147,8 @@ impl Builder {
         let (weight, bias) = self.linear_params(label, (inner, cols), bias)?;
         let (y, epilogue) = self.linear_output(label, (rows, cols), target)?;
         let parts = match epilogue {
-            Epilogue::Gelu => None,
-            Epilogue::Store | Epilogue::Accumulate => {
+            Epilogue::Gelu(_) | Epilogue::GeluSlope(_) => None,
+            Epilogue::Store | Epilogue::Accumulate | Epilogue::Sum(_) => {
                 let images = self.images_of(rows);
                 self.in_parts(Family::Linear, images, inner, cols)?
             }
@@ -196,7 +196,7 @@ impl Builder {
     ) -> Result<(BufferId, Epilogue)> {
         let (y, epilogue) = match target {
             Target::New => (self.activation(&[rows, cols])?, Epilogue::Store),
-            Target::NewGelu => (self.activation(&[rows, cols])?, Epilogue::Gelu),
+            Target::NewGelu => (self.activation(&[rows, cols])?, Epilogue::Gelu(None)),
             Target::AddTo(y) => (y, Epilogue::Accumulate),
         };
         let len = elements("output of a linear layer", &[rows, cols])?;

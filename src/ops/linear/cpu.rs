@@ -23,9 +23,12 @@ pub(crate) fn panel(
             product(block, Write::Overwrite);
             finish(block, bias, |v| v);
         }
-        Epilogue::Gelu => {
+        Epilogue::Gelu(None) => {
             product(block, Write::Overwrite);
             finish(block, bias, math::gelu);
+        }
+        Epilogue::Gelu(Some(_)) | Epilogue::Sum(_) | Epilogue::GeluSlope(_) => {
+            unreachable!("a plan of kernels")
         }
     }
 }

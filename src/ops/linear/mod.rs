@@ -6,6 +6,9 @@
 //! | weight | [cols, inner], as in `torch.nn.Linear` | in |
 //! | bias | `[cols]` or none | in |
 //! | y | [R, cols] | out; with [`Epilogue::Accumulate`] also in |
+//! | hidden | [R, cols] | with [`Epilogue::Gelu`] out, if it is kept; with [`Epilogue::GeluSlope`] in and out |
+//!
+//! The gradient dx = dy·W of a linear layer is one as well, of dy with the transposed weight and without bias.
 //!
 //! Accumulation in f32 in the order of the inner dimension, from the bias (and the residual) up.
 
@@ -25,10 +28,14 @@ use crate::target::cpu::{Lanes, Memory};
 pub(crate) enum Epilogue {
     /// Stored as it is.
     Store,
-    /// y = GELU(x·Wᵀ + b), exact (erf) form.
-    Gelu,
+    /// y = GELU(x·Wᵀ + b), exact (erf) form; the buffer, if any, keeps what GELU is applied to.
+    Gelu(Option<BufferId>),
     /// y = y + x·Wᵀ + b: the residual connection.
     Accumulate,
+    /// y = residual + x·Wᵀ + b.
+    Sum(BufferId),
+    /// y = x·Wᵀ ∘ GELU'(h), with h in the buffer, where it becomes GELU(h). Without bias, `norm`, `split`, `parts`.
+    GeluSlope(BufferId),
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -55,15 +62,24 @@ impl OpSpec for Linear {
     fn reads(&self) -> Vec<BufferId> {
         let norm = self.norm.iter().flat_map(|(n, _)| [n.gamma, n.beta]);
         let own = [self.x, self.weight].into_iter().chain(self.bias);
-        own.chain(norm).collect()
+        let residual = match self.epilogue {
+            Epilogue::Sum(residual) => Some(residual),
+            _ => None,
+        };
+        own.chain(norm).chain(residual).collect()
     }
 
     fn writes(&self) -> Vec<BufferId> {
         let kept = self.norm.and_then(|(_, kept)| kept);
         let split = self.split.map(|(_, y)| y);
         let parts = self.parts.into_iter().flat_map(InParts::writes);
+        let hidden = match self.epilogue {
+            Epilogue::Gelu(hidden) => hidden,
+            Epilogue::GeluSlope(hidden) => Some(hidden),
+            _ => None,
+        };
         let own = [self.y].into_iter().chain(kept).chain(split);
-        own.chain(parts).collect()
+        own.chain(hidden).chain(parts).collect()
     }
 
     fn macs(&self) -> u64 {
@@ -73,8 +89,11 @@ impl OpSpec for Linear {
     fn shapes(&self) -> String {
         let tail = match self.epilogue {
             Epilogue::Store => "",
-            Epilogue::Gelu => " gelu",
+            Epilogue::Gelu(None) => " gelu",
+            Epilogue::Gelu(Some(_)) => " gelu kept",
             Epilogue::Accumulate => " +=",
+            Epilogue::Sum(_) => " +",
+            Epilogue::GeluSlope(_) => " gelu'",
         };
         let norm = if self.norm.is_some() { "norm " } else { "" };
         let split = if self.split.is_some() { " split" } else { "" };

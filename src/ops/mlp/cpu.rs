@@ -35,7 +35,7 @@ pub(super) fn forward(op: &Mlp, weights: [&[f32]; 6], x: &mut [f32], lanes: &Lan
                     panel(block, col, Some(bias), epilogue, product);
                 });
             };
-            layer(w1, b1, normed, hidden, e, Epilogue::Gelu);
+            layer(w1, b1, normed, hidden, e, Epilogue::Gelu(None));
             layer(w2, b2, hidden, x, c, Epilogue::Accumulate);
         });
     });
