@@ -9,8 +9,10 @@ pub mod attention;
 pub mod layernorm;
 pub mod pack;
 pub mod parts;
+pub mod patch_conv_bwd;
 pub mod tiles;
 pub mod tuning;
+pub mod weight_grad;
 
 /// One file of `kernels/` for one type of tensors.
 #[derive(Debug)]

@@ -13,6 +13,8 @@ pub const MODULES: &[(&str, &[&str])] = &[
     ("attention", &["f32", "tf32", "f16", "bf16"]),
     ("mlp", &["f32", "tf32", "f16", "bf16"]),
     ("patch_conv", &["f32", "tf32", "f16", "bf16"]),
+    ("linear_bwd", &["f32", "tf32", "f16", "bf16"]),
+    ("patch_conv_bwd", &["f32", "tf32", "f16", "bf16"]),
 ];
 
 /// Sizes by the name of their macro.

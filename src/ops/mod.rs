@@ -9,8 +9,10 @@ pub(crate) mod fill;
 pub(crate) mod head;
 pub(crate) mod layernorm;
 pub(crate) mod linear;
+pub(crate) mod linear_bwd;
 pub(crate) mod mlp;
 pub(crate) mod patch_conv;
+pub(crate) mod patch_conv_bwd;
 pub(crate) mod pos_embed;
 pub(crate) mod preprocess;
 pub(crate) mod residual;
@@ -47,10 +49,13 @@ pub(crate) fn count(sizes: &[usize]) -> u64 {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Op {
     PatchConv(patch_conv::PatchConv),
+    PatchConvBwdWeight(patch_conv_bwd::PatchConvBwdWeight),
+    PatchConvBwdData(patch_conv_bwd::PatchConvBwdData),
     LayerNorm(layernorm::LayerNorm),
     PosResize(pos_embed::PosResize),
     PosEmbed(pos_embed::PosEmbed),
     Linear(linear::Linear),
+    LinearBwd(linear_bwd::LinearBwd),
     Attention(attention::Attention),
     Mlp(mlp::Mlp),
     Residual(residual::Residual),
@@ -124,10 +129,13 @@ macro_rules! each_op {
     ($self:expr, $op:ident => $body:expr) => {
         match $self {
             Op::PatchConv($op) => $body,
+            Op::PatchConvBwdWeight($op) => $body,
+            Op::PatchConvBwdData($op) => $body,
             Op::LayerNorm($op) => $body,
             Op::PosResize($op) => $body,
             Op::PosEmbed($op) => $body,
             Op::Linear($op) => $body,
+            Op::LinearBwd($op) => $body,
             Op::Attention($op) => $body,
             Op::Mlp($op) => $body,
             Op::Residual($op) => $body,
