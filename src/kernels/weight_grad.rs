@@ -2,6 +2,7 @@
 //! a tile: pure functions of type and shape.
 
 use super::pack::ROW_BYTES;
+use super::parts::MOST_SHARED_TILES;
 use super::tiles::{PROCESSORS, STAGES, to_u32};
 use crate::dtype::DType;
 
@@ -197,7 +198,7 @@ pub fn weight_tile(
         };
         let tiles = cols.div_ceil(size.rows).max(1) * inner.div_ceil(size.cols).max(1);
         let area = (size.rows * size.cols / (32 * 64)) as u64;
-        let most = (ROUNDS * PROCESSORS as usize / tiles).clamp(1, slots);
+        let most = (ROUNDS * MOST_SHARED_TILES / tiles).clamp(1, slots);
         for wanted in 1..=most {
             let own = slots.div_ceil(wanted);
             let blocks = slots.div_ceil(own);

@@ -71,28 +71,7 @@ fn count(value: usize) -> u32 {
 
 /// A tile by its sizes, with the launch that its contract states.
 fn tile(dtype: DType, (rows, cols): (usize, usize), groups: usize, case: &Case) -> LinearTile {
-    let entry = match (rows, cols) {
-        (128, 128) => [
-            "linear_fwd_128x128",
-            "linear_gelu_fwd_128x128",
-            "linear_bwd_gelu_128x128",
-        ],
-        (64, 128) => [
-            "linear_fwd_64x128",
-            "linear_gelu_fwd_64x128",
-            "linear_bwd_gelu_64x128",
-        ],
-        (64, 64) => [
-            "linear_fwd_64x64",
-            "linear_gelu_fwd_64x64",
-            "linear_bwd_gelu_64x64",
-        ],
-        _ => [
-            "linear_fwd_32x64",
-            "linear_gelu_fwd_32x64",
-            "linear_bwd_gelu_32x64",
-        ],
-    };
+    let entry = |what: &str| &*format!("linear_{what}_{rows}x{cols}").leak();
     let units = case.inner.div_ceil(unit_inner(dtype));
     let slots = match (rows, dtype.bytes()) {
         (32, 4) => 4,
@@ -106,9 +85,9 @@ fn tile(dtype: DType, (rows, cols): (usize, usize), groups: usize, case: &Case) 
     };
     let wide = dtype == DType::F32 && rows == 128;
     LinearTile {
-        entry: entry[0],
-        gelu_entry: entry[1],
-        slope_entry: entry[2],
+        entry: entry("fwd"),
+        gelu_entry: entry("gelu_fwd"),
+        slope_entry: entry("bwd_gelu"),
         rows: count(rows),
         cols: count(cols),
         threads: if wide { 256 } else { 128 },

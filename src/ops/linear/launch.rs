@@ -120,3 +120,48 @@ fn in_parts(
         .size("units of a part", tile.units as usize);
     Ok(vec![launch.build()?])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::launch::check::{DTYPES, fits_its_kernel};
+    use crate::launch::{Access, Arg};
+    use crate::plan::Builder;
+
+    #[test]
+    fn launches_of_a_training_step_fit_their_kernels() {
+        let mut plan = Builder::new();
+        let mut buffer = || plan.input(1);
+        let [x, weight, y, other] = [(); 4].map(|()| buffer());
+        for dtype in DTYPES {
+            for (rows, inner, cols) in [(1, 16, 16), (50, 512, 2048), (802_816, 64, 512)] {
+                let launch = |epilogue| {
+                    let op = Linear {
+                        rows,
+                        inner,
+                        cols,
+                        epilogue,
+                        x,
+                        weight,
+                        bias: None,
+                        y,
+                        norm: None,
+                        split: None,
+                        parts: None,
+                    };
+                    let [launch] = forward(&op, dtype).unwrap().try_into().unwrap();
+                    fits_its_kernel(&launch);
+                    launch
+                };
+                let kept = launch(Epilogue::Gelu(Some(other)));
+                assert_eq!(kept.args[9], Arg::Buffer(other, Access::Out));
+                assert_eq!(launch(Epilogue::Gelu(None)).args[9], Arg::Null);
+                let sum = launch(Epilogue::Sum(other));
+                assert_eq!(sum.args[6], Arg::Buffer(other, Access::In));
+                assert_eq!(sum.args[7], Arg::Buffer(y, Access::Out));
+                let slope = launch(Epilogue::GeluSlope(other));
+                assert_eq!(slope.args[3], Arg::Buffer(other, Access::InOut));
+            }
+        }
+    }
+}
