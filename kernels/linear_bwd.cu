@@ -8,7 +8,7 @@
 //   needs COLS % 8 == 0, INNER % 8 == 0, 16-byte pointers; any ROWS: rows and columns past the end are zeros
 //   dy is read once per BN columns of x, x once per BM columns of dy; partials, where Z is not 1, written once and read once,
 //   and one in GROUP once more
-//   f32 sums over the rows of a block upwards (tensor cores: 16 or 8 rows at a time), of dbias in fixed subsets; over blocks
+//   f32 sums over the rows of a block upwards (tensor cores: 16 or 8 rows at a time), of dbias alike, in 4-byte types in fixed subsets; over blocks
 //   by groups upwards, then over groups upwards; repeatable for a shape, SLOTS and GROUP
 //   defines PVT_DTYPE_*
 //   source: the adjoint of torch.nn.functional.linear
@@ -21,12 +21,8 @@ __device__ inline void linear_weight(const T* __restrict__ dy, const T* __restri
     const u32 row0 = blockIdx.x * BM;
     const u32 col0 = blockIdx.y * BN;
     Lines rows = {first_slot(shared, ROWS) * DEPTH + row_of_thread(), ROWS, INNER};
-    u32 columns[BN / UNIT];
-#pragma unroll
-    for (u32 panel = 0; panel < BN / UNIT; ++panel) {
-        const u32 c = col0 + panel * UNIT + chunk_of_thread() * VEC;
-        columns[panel] = c < INNER ? c : NO_COLUMN;
-    }
+    Columns<BN> columns;
+    columns.set(col0, INNER, [](u32 c) { return c; });
     const auto begin = [&](u32 s) { copy_panels<BN, THREADS>(s, x, rows, columns); };
     const auto finish = [&](u32 r, u32 c, const Four& four) {
         if (row0 + r < COLS && col0 + c < INNER) {
@@ -44,7 +40,8 @@ __device__ inline void linear_weight(const T* __restrict__ dy, const T* __restri
         linear_weight<BM, BN, WM, WN>(dy, x, dweight, dbias, ROWS, INNER, COLS, {partials, arrived, SLOTS, GROUP}); \
     }
 
-#if defined(PVT_DTYPE_F32)
+// In 4-byte types the addresses of single elements leave no registers for warps of 64 x 64.
+#if defined(PVT_DTYPE_F32) || defined(PVT_DTYPE_TF32)
 LINEAR_WEIGHT(128, 128, 32, 64)
 #else
 LINEAR_WEIGHT(128, 128, 64, 64)

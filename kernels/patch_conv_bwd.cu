@@ -50,12 +50,8 @@ __device__ inline void conv_weight(const T* __restrict__ g, const T* __restrict_
     const u32 row0 = blockIdx.x * BM;
     const u32 col0 = blockIdx.y * BN;
     u64* s_first = reinterpret_cast<u64*>(s_all + STAGES * (BM + BN) * ROW_BYTES);
-    u32 columns[BN / UNIT];
-#pragma unroll
-    for (u32 panel = 0; panel < BN / UNIT; ++panel) {
-        const u32 k = col0 + panel * UNIT + chunk_of_thread() * VEC;
-        columns[panel] = k < INNER ? p.to_token(k) : NO_COLUMN;
-    }
+    Columns<BN> columns;
+    columns.set(col0, INNER, [&](u32 k) { return p.to_token(k); });
     // the row that this thread looks up next
     u32 r = first_slot(shared, ROWS) * DEPTH + thread_index();
     if (thread_index() < AHEAD * DEPTH) {
@@ -264,11 +260,8 @@ __device__ inline void conv_data(const T* __restrict__ g, const T* __restrict__ 
         function<BM, BN, WM, WN>(g, x, dweight, dbias, {B, H, W, C, P}, O, {partials, arrived, SLOTS, GROUP});      \
     }
 
-#if defined(PVT_DTYPE_F32)
+// The addresses of elements in the checkpoint's order leave no registers for warps of 64 x 64.
 CONV_WEIGHT(patch_conv_bwd_weight, conv_weight, T, 128, 128, 32, 64)
-#else
-CONV_WEIGHT(patch_conv_bwd_weight, conv_weight, T, 128, 128, 64, 64)
-#endif
 CONV_WEIGHT(patch_conv_bwd_weight, conv_weight, T, 64, 128, 32, 64)
 CONV_WEIGHT(patch_conv_bwd_weight, conv_weight, T, 64, 64, 32, 32)
 CONV_WEIGHT(patch_conv_bwd_weight_pixels, conv_weight_pixels, float, 64, 64, 32, 32)

@@ -52,7 +52,7 @@ template <u32 WM, u32 WN> struct Outer {
     }
 
     // Adds one slot: columns from `m0` on of the panels at `a`, from `n0` on of those at `b`.
-    __device__ inline void add(u32 a, u32 m0, u32 b, u32 n0) {
+    template <class Sums> __device__ inline void add(u32 a, u32 m0, u32 b, u32 n0, Sums&) {
         // rows after which the XOR repeats
         constexpr u32 TURNS = CHUNKS;
         const u32 a_at = a + panel_of(m0) + (chunk_of(m0) ^ lane_index() / LANE_COLS * CHUNK_BYTES);
@@ -122,8 +122,9 @@ template <u32 WM, u32 WN> struct Outer {
         }
     }
 
-    // Adds one slot: columns from `m0` on of the panels at `a`, from `n0` on of those at `b`.
-    __device__ inline void add(u32 a, u32 m0, u32 b, u32 n0) {
+    // Adds one slot: columns from `m0` on of the panels at `a`, from `n0` on of those at `b`. Shows `sums` the fragments
+    // of A of every step.
+    template <class Sums> __device__ inline void add(u32 a, u32 m0, u32 b, u32 n0, Sums& sums) {
         const u32 a_at = a_address(a + panel_of(m0)) ^ chunk_of(m0);
         const u32 b_at = b_address(b + panel_of(n0)) ^ chunk_of(n0);
 #pragma unroll
@@ -134,6 +135,7 @@ template <u32 WM, u32 WN> struct Outer {
             for (u32 i = 0; i < M; ++i) {
                 load_a(x[i], a_at, i * MMA_M, r);
             }
+            sums.add_fragments(x);
 #pragma unroll
             for (u32 j = 0; j < N; j += 2) {
                 u32 y[4];

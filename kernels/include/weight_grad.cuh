@@ -20,9 +20,8 @@ struct Shared {
     u32 group;
 };
 
-// No element, no column.
+// No row.
 constexpr u64 NO_ROW = ~0ull;
-constexpr u32 NO_COLUMN = ~0u;
 
 // Rows of a matrix, of which a thread takes every STEP-th: where they begin, NO_ROW past the last.
 struct Lines {
@@ -39,21 +38,38 @@ struct Lines {
 __device__ inline u32 chunk_of_thread() { return thread_index() % CHUNKS; }
 __device__ inline u32 row_of_thread() { return thread_index() / CHUNKS; }
 
-// Begins to copy the next DEPTH rows of WIDTH columns to the panels at `s`; zeros past rows and columns. `columns` has the
-// element, counted from that of a row, of this thread's chunk of each panel.
+// The elements, counted from where a row begins, of a thread's chunk of each panel; 0 for a panel that the row has not.
+template <u32 WIDTH> struct Columns {
+    u32 at[WIDTH / UNIT];
+    bool inside[WIDTH / UNIT];
+
+    // The panels from column `c0` on, of COLS; `to_element(c)` is where column c is.
+    template <class F> __device__ inline void set(u32 c0, u32 COLS, F to_element) {
+#pragma unroll
+        for (u32 panel = 0; panel < WIDTH / UNIT; ++panel) {
+            const u32 c = c0 + panel * UNIT + chunk_of_thread() * VEC;
+            inside[panel] = c < COLS;
+            at[panel] = inside[panel] ? to_element(c) : 0;
+        }
+    }
+};
+
+// Begins to copy the next DEPTH rows of WIDTH columns to the panels at `s`; zeros past rows and columns.
 template <u32 WIDTH, u32 THREADS, class Rows>
-__device__ inline void copy_panels(u32 s, const T* __restrict__ x, Rows& rows, const u32 (&columns)[WIDTH / UNIT]) {
+__device__ inline void copy_panels(u32 s, const T* __restrict__ x, Rows& rows, const Columns<WIDTH>& columns) {
     constexpr u32 AT_ONCE = THREADS / CHUNKS;
     static_assert(DEPTH % AT_ONCE == 0 && WIDTH % UNIT == 0, "alike for every thread, whole panels");
 #pragma unroll
     for (u32 i = 0; i < DEPTH; i += AT_ONCE) {
         const u64 first = rows.template next<AT_ONCE>();
+        const bool there = first != NO_ROW;
+        // the first row stands in for those beyond: an address without a branch
+        const T* x_r = x + (there ? first : 0);
         const u32 to = s + panel_at(i + row_of_thread(), chunk_of_thread());
 #pragma unroll
         for (u32 panel = 0; panel < WIDTH / UNIT; ++panel) {
-            const bool valid = first != NO_ROW && columns[panel] != NO_COLUMN;
-            cp_async_or_zero(shared_address(s_all + to + panel * PANEL_BYTES), valid ? x + first + columns[panel] : x,
-                             valid);
+            cp_async_or_zero(shared_address(s_all + to + panel * PANEL_BYTES), x_r + columns.at[panel],
+                             there && columns.inside[panel]);
         }
     }
 }
@@ -66,20 +82,68 @@ __device__ inline u32 slots_of_block(const Shared& shared, u32 ROWS) {
     return min(shared.slots, ceil_div(ROWS, DEPTH) - first_slot(shared, ROWS));
 }
 
-// Sums over rows of BM columns: a thread has one chunk of columns and every SUBSETS-th row.
-template <u32 BM, u32 THREADS> struct ColumnSums {
+#if defined(PVT_DTYPE_F16) || defined(PVT_DTYPE_BF16)
+
+// Sums over rows of BM columns of 16-bit types: products of the fragments of dy with ones, in f32, which the warps that
+// have the same fragments share.
+template <u32 BM, u32 BN, u32 WM, u32 WN> struct ColumnSums {
+    using P = Outer<WM, WN>;
+    static constexpr u32 SHARES = BN / WN;
+    static constexpr u32 FRAGMENTS = P::M / SHARES;
+    static_assert(SHARES <= 2 && P::M % SHARES == 0, "every fragment has one warp");
+    static constexpr u32 BYTES = BM * sizeof(float);
+
+    float d[FRAGMENTS][4];
+
+    static __device__ inline u32 share() { return warp_index() / (BM / WM); }
+
+    template <u32 M> __device__ inline void add_fragments(const u32 (&x)[M][4]) {
+        const bool second = share() != 0;
+#pragma unroll
+        for (u32 f = 0; f < FRAGMENTS; ++f) {
+            u32 a[4];
+#pragma unroll
+            for (u32 k = 0; k < 4; ++k) {
+                a[k] = second ? x[f * SHARES + SHARES - 1][k] : x[f * SHARES][k];
+            }
+            mma(d[f], a, ONES, ONES);
+        }
+    }
+    __device__ inline void add_slot(u32) {}
+
+    // The sum of column thread_index() % BM; by way of shared memory, which nobody else uses.
+    __device__ inline float total() const {
+        float* s_sums = reinterpret_cast<float*>(s_all);
+        const u32 r = warp_index() % (BM / WM) * WM + share() * P::MMA_M + lane_index() / 4;
+        // all columns of a product with ones are the same
+        if (lane_index() % 4 == 0) {
+#pragma unroll
+            for (u32 f = 0; f < FRAGMENTS; ++f) {
+                s_sums[r + f * SHARES * P::MMA_M] = d[f][0];
+                s_sums[r + f * SHARES * P::MMA_M + P::MMA_N] = d[f][2];
+            }
+        }
+        // sums written by all warps above are read by columns below
+        __syncthreads();
+        return s_sums[thread_index() % BM];
+    }
+};
+
+#else
+
+// The same of 4-byte types, as they are: a thread has one chunk of columns and every SUBSETS-th row.
+template <u32 BM, u32 BN, u32 WM, u32 WN> struct ColumnSums {
+    static constexpr u32 THREADS = threads(BM, BN, WM, WN);
     static constexpr u32 CHUNK_COLS = BM / VEC;
     static constexpr u32 SUBSETS = THREADS / CHUNK_COLS;
     static_assert(THREADS % CHUNK_COLS == 0 && DEPTH % SUBSETS == 0 && BM <= THREADS, "whole rounds");
-    // Fours of a thread, and what they are apart in shared memory: half a row of banks more than all threads' fours, as the
-    // second four of a chunk is read beside the first.
-    static constexpr u32 FOURS = VEC / 4;
-    static constexpr u32 APART = THREADS * sizeof(Four) + ROW_BYTES / 2;
+    static constexpr u32 BYTES = THREADS * sizeof(Four);
 
     float sums[VEC];
 
+    template <class X> __device__ inline void add_fragments(const X&) {}
     // Adds the rows of the panels at `s`.
-    __device__ inline void add(u32 s) {
+    __device__ inline void add_slot(u32 s) {
         const u32 c = thread_index() % CHUNK_COLS * VEC;
 #pragma unroll 4
         for (u32 r = thread_index() / CHUNK_COLS; r < DEPTH; r += SUBSETS) {
@@ -92,23 +156,25 @@ template <u32 BM, u32 THREADS> struct ColumnSums {
         }
     }
 
-    // The sum of column thread_index(), of all subsets in their order; by way of shared memory, which nobody else uses.
+    // The sum of column thread_index() % BM, of all subsets in their order; by way of shared memory, which nobody else uses.
     __device__ inline float total() const {
-#pragma unroll
-        for (u32 j = 0; j < FOURS; ++j) {
-            *reinterpret_cast<Four*>(s_all + j * APART + thread_index() * sizeof(Four)) = {
-                sums[4 * j], sums[4 * j + 1], sums[4 * j + 2], sums[4 * j + 3]};
-        }
+        float* s_sums = reinterpret_cast<float*>(s_all);
+        *reinterpret_cast<Four*>(s_sums + thread_index() * VEC) = {sums[0], sums[1], sums[2], sums[3]};
         // sums written by all threads above are read by columns below
         __syncthreads();
-        const u32 c = thread_index() % BM;
-        const u32 at = c % VEC / 4 * APART + c / VEC * sizeof(Four) + c % 4 * sizeof(float);
         float sum = 0.0f;
         for (u32 i = 0; i < SUBSETS; ++i) {
-            sum += *reinterpret_cast<const float*>(s_all + at + i * CHUNK_COLS * sizeof(Four));
+            sum += s_sums[i * BM + thread_index() % BM];
         }
         return sum;
     }
+};
+
+#endif
+
+// In place of sums over rows, where they are not wanted.
+struct NoSums {
+    template <class X> __device__ inline void add_fragments(const X&) {}
 };
 
 // Whether this block is the last of `blocks` to arrive: then it may read what all of them stored before.
@@ -192,19 +258,16 @@ __device__ inline void weight_grad(const T* __restrict__ dy, float* dbias, u32 R
                                    Begin begin_x, Finish finish) {
     constexpr u32 THREADS = threads(BM, BN, WM, WN);
     constexpr u32 SLOT_BYTES = (BM + BN) * ROW_BYTES;
-    static_assert(ColumnSums<BM, THREADS>::FOURS * ColumnSums<BM, THREADS>::APART <= STAGES * SLOT_BYTES, "bias");
+    using Sums = ColumnSums<BM, BN, WM, WN>;
+    static_assert(Sums::BYTES <= STAGES * SLOT_BYTES, "the ring holds the sums of columns");
     const u32 col0 = blockIdx.x * BM;
     const u32 warp_row = warp_index() % (BM / WM) * WM;
     const u32 warp_col = warp_index() / (BM / WM) * WN;
     const bool has_bias = dbias != nullptr && blockIdx.y == 0;
 
     Lines rows = {first_slot(shared, ROWS) * DEPTH + row_of_thread(), ROWS, COLS};
-    u32 columns[BM / UNIT];
-#pragma unroll
-    for (u32 panel = 0; panel < BM / UNIT; ++panel) {
-        const u32 c = col0 + panel * UNIT + chunk_of_thread() * VEC;
-        columns[panel] = c < COLS ? c : NO_COLUMN;
-    }
+    Columns<BM> columns;
+    columns.set(col0, COLS, [](u32 c) { return c; });
     const auto begin = [&](u32 slot) {
         const u32 s = slot * SLOT_BYTES;
         copy_panels<BM, THREADS>(s, dy, rows, columns);
@@ -212,12 +275,16 @@ __device__ inline void weight_grad(const T* __restrict__ dy, float* dbias, u32 R
     };
     Outer<WM, WN> product;
     product.clear();
-    ColumnSums<BM, THREADS> bias = {};
+    Sums bias = {};
     const auto use = [&](u32 slot) {
         const u32 s = slot * SLOT_BYTES;
-        product.add(s, warp_row, s + BM * ROW_BYTES, warp_col);
+        // one loop of products with sums of columns and one without, rather than a branch in each step
         if (has_bias) {
-            bias.add(s);
+            product.add(s, warp_row, s + BM * ROW_BYTES, warp_col, bias);
+            bias.add_slot(s);
+        } else {
+            NoSums none;
+            product.add(s, warp_row, s + BM * ROW_BYTES, warp_col, none);
         }
     };
     ring<STAGES>(slots_of_block(shared, ROWS), begin, use);

@@ -107,8 +107,8 @@ struct Size {
     entries: [Option<&'static str>; 3],
     rows: usize,
     cols: usize,
-    /// Threads in f32, and in the other types.
-    threads: [u32; 2],
+    /// Threads: of `linear_bwd` with elements of four bytes and of two, and of `patch_conv_bwd`.
+    threads: [u32; 3],
     /// Per cent of the best rate that its products reach.
     rate: u64,
 }
@@ -122,14 +122,14 @@ const SIZES: [Size; 4] = [
         ],
         rows: 128,
         cols: 128,
-        threads: [256, 128],
+        threads: [256, 128, 256],
         rate: 100,
     },
     Size {
         entries: [Some("linear_bwd_weight_128x64"), None, None],
         rows: 128,
         cols: 64,
-        threads: [128; 2],
+        threads: [128; 3],
         rate: 85,
     },
     Size {
@@ -140,7 +140,7 @@ const SIZES: [Size; 4] = [
         ],
         rows: 64,
         cols: 128,
-        threads: [128; 2],
+        threads: [128; 3],
         rate: 85,
     },
     Size {
@@ -151,7 +151,7 @@ const SIZES: [Size; 4] = [
         ],
         rows: 64,
         cols: 64,
-        threads: [128; 2],
+        threads: [128; 3],
         rate: 70,
     },
 ];
@@ -196,6 +196,12 @@ pub fn weight_tile(
         let Some(entry) = size.entries[index] else {
             continue;
         };
+        let [wide, narrow, conv] = size.threads;
+        let threads = match (weight, dtype.bytes()) {
+            (Weight::Linear, 4) => wide,
+            (Weight::Linear, _) => narrow,
+            _ => conv,
+        };
         let tiles = cols.div_ceil(size.rows).max(1) * inner.div_ceil(size.cols).max(1);
         let area = (size.rows * size.cols / (32 * 64)) as u64;
         let most = (ROUNDS * MOST_SHARED_TILES / tiles).clamp(1, slots);
@@ -222,7 +228,7 @@ pub fn weight_tile(
                     entry,
                     rows: to_u32(size.rows),
                     cols: to_u32(size.cols),
-                    threads: size.threads[usize::from(dtype != DType::F32)],
+                    threads,
                     blocks: to_u32(blocks),
                     slots: to_u32(own),
                     group: to_u32(group),

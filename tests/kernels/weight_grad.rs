@@ -39,7 +39,8 @@ pub(crate) fn tile(
     (blocks, group): (usize, usize),
 ) -> WeightTile {
     let slots = summed.div_ceil(slot_rows(dtype)).div_ceil(blocks);
-    let wide = dtype == DType::F32 && (rows, cols) == (128, 128);
+    let small = dtype.bytes() == 2 && entry.starts_with("linear");
+    let wide = (rows, cols) == (128, 128) && !small;
     WeightTile {
         entry,
         rows: count(rows),
