@@ -1,10 +1,12 @@
 // linear_fwd:      y[r, o] = sum_c n[r, c] * weight[o, c] + bias[o] + residual[r, o]          r < ROWS, o < COLS
 // linear_gelu_fwd: y[r, o] = gelu(sum_c n[r, c] * weight[o, c] + bias[o]) + residual[r, o]
-//   n = LayerNorm(x) over INNER where gamma is not null, else x
+//   n = LayerNorm(x) over INNER where gamma is not null, else x; hidden, where not null, gets what GELU is applied to
+// linear_bwd_gelu: y[r, o] = (sum_c x[r, c] * weight[o, c]) * gelu'(hidden[r, o]); hidden[r, o] becomes gelu(hidden[r, o])
 // linear_parts_fwd: y[r, o] = sum_c x[r, c] * weight[o, c] + bias[o] + residual[r, o], in parts of the inner dimension
 //   x [ROWS, INNER] T, rows x_stride apart, in | gamma, beta [INNER] f32 in or null | normed [ROWS, INNER] T out or
 //   null: LayerNorm(x) | weight [COLS, INNER] T packed (tile.cuh) in | bias [COLS] f32 in or null | residual [ROWS, COLS]
-//   T in or null, may be y | y [ROWS, COLS] T out; with y2 not null y [ROWS, SPLIT] and y2 [ROWS, COLS - SPLIT]
+//   T in or null, may be y | y [ROWS, COLS] T out; with y2 not null y [ROWS, SPLIT] and y2 [ROWS, COLS - SPLIT] | hidden
+//   [ROWS, COLS] T out or null, of linear_bwd_gelu in and out
 //   grid (ceil(ROWS / BM), column groups), block THREADS: a block has BM rows and every gridDim.y-th tile of BN columns,
 //   a warp WM x WN of the BM x BN | entries are named by BM x BN
 //   parts: grid (ceil(ROWS / BM), ceil(COLS / BN), Z), for any Z; a part is PART units, of P = ceil(units / PART) parts a
@@ -18,13 +20,17 @@
 //   tile of rows; partials, where Z is not 1, are written once and read once
 //   f32 sums over INNER upwards, those of parts from zero and then added upwards, so that Z changes no bit;
 //   LayerNorm in f32, biased variance in two passes, rounded to T;
-//   bias, GELU and residual in f32, one rounding to T; repeatable, the same for a row in any batch
+//   bias, GELU, its slope and residual in f32, one rounding to T; GELU's slope and value are those of hidden as it is
+//   stored, in the forward pass GELU is that of the sum before rounding; repeatable, the same for a row in any batch
 //   defines PVT_DTYPE_*
 //   source: torch.nn.functional.linear; Ba et al. 2016; Hendrycks and Gimpel 2016
 #include "gemm.cuh"
 #include "math.cuh"
 #include "norm.cuh"
 #include "parts.cuh"
+
+// What follows the products and the bias.
+enum class Then { NOTHING, GELU, GELU_SLOPE };
 
 struct Linear {
     const T* x;
@@ -36,28 +42,18 @@ struct Linear {
     const T* residual;
     T* y;
     T* y2;
+    T* hidden;
     u32 ROWS, INNER, COLS, SPLIT, x_stride;
     float eps;
 };
 
-// Begins to copy unit `k` of BM rows of x, from `row0` on, to the tile at `s`; zeros beyond ROWS and INNER.
+// Begins to copy unit `k` of BM rows of x, from `row0` on, to the tile at `s`.
 template <u32 BM, u32 THREADS> __device__ inline void copy_rows(u32 s, const Linear& p, u32 row0, u32 k) {
-    constexpr u32 AT_ONCE = THREADS / CHUNKS;
-    static_assert(BM % AT_ONCE == 0, "alike for every thread");
-    const u32 chunk = thread_index() % CHUNKS;
-    const u32 c = k * UNIT + chunk * VEC;
-#pragma unroll
-    for (u32 i = 0; i < BM; i += AT_ONCE) {
-        const u32 r = i + thread_index() / CHUNKS;
-        const bool valid = row0 + r < p.ROWS && c < p.INNER;
-        // the last row and the first element stand in for those beyond: an address without a branch
-        const T* x = row(p.x, min(row0 + r, p.ROWS - 1), p.x_stride) + (c < p.INNER ? c : 0);
-        cp_async_or_zero(shared_address(s_all + s + chunk_at(r, chunk)), x, valid);
-    }
+    copy_rows<BM, THREADS>(s, p.x, p.x_stride, p.ROWS, p.INNER, row0, k);
 }
 
 // Writes what a warp has: rows from `row0` on and columns from `col0` on of the whole, by way of `s`, which is its own.
-template <u32 WM, u32 WN, bool GELU>
+template <u32 WM, u32 WN, Then THEN>
 __device__ inline void write(const Product<WM, WN>& product, float* s, const Linear& p, u32 row0, u32 col0) {
     constexpr u32 LANES = WN / VEC;
     constexpr u32 AT_ONCE = WARP / LANES;
@@ -89,9 +85,25 @@ __device__ inline void write(const Product<WM, WN>& product, float* s, const Lin
 #pragma unroll
                 for (u32 k = 0; k < VEC; ++k) {
                     v[k] += bias[k];
-                    if constexpr (GELU) {
+                }
+                if constexpr (THEN == Then::GELU) {
+                    if (p.hidden != nullptr) {
+                        store(row(p.hidden, at, p.COLS) + col, v);
+                    }
+#pragma unroll
+                    for (u32 k = 0; k < VEC; ++k) {
                         v[k] = gelu(v[k]);
                     }
+                }
+                if constexpr (THEN == Then::GELU_SLOPE) {
+                    float h[VEC];
+                    load_own(row(p.hidden, at, p.COLS) + col, h);
+#pragma unroll
+                    for (u32 k = 0; k < VEC; ++k) {
+                        v[k] *= gelu_slope(h[k]);
+                        h[k] = gelu(h[k]);
+                    }
+                    store(row(p.hidden, at, p.COLS) + col, h);
                 }
                 if (p.residual != nullptr) {
                     float before[VEC];
@@ -107,7 +119,7 @@ __device__ inline void write(const Product<WM, WN>& product, float* s, const Lin
     }
 }
 
-template <u32 BM, u32 BN, u32 WM, u32 WN, u32 STAGES, bool GELU> __device__ inline void linear(const Linear& p) {
+template <u32 BM, u32 BN, u32 WM, u32 WN, u32 STAGES, Then THEN> __device__ inline void linear(const Linear& p) {
     constexpr u32 WARPS = BM / WM * (BN / WN);
     constexpr u32 THREADS = WARPS * WARP;
     constexpr u32 STAGED_BYTES = Product<WM, WN>::STAGED * WN * sizeof(float);
@@ -162,7 +174,7 @@ template <u32 BM, u32 BN, u32 WM, u32 WN, u32 STAGES, bool GELU> __device__ inli
             // all warps have read this slot above; its columns give way to the staged results below
             __syncthreads();
             float* staged = reinterpret_cast<float*>(s_all + s + warp_index() * STAGED_BYTES);
-            write<WM, WN, GELU>(product, staged, p, row0 + warp_row, tile * BN + warp_col);
+            write<WM, WN, THEN>(product, staged, p, row0 + warp_row, tile * BN + warp_col);
             product.clear();
             k = 0;
             tile += gridDim.y;
@@ -199,42 +211,54 @@ __device__ inline void linear_parts(const Linear& p, const Parts& parts) {
     // all warps have read the ring above; results are staged over it below
     __syncthreads();
     float* staged = reinterpret_cast<float*>(s_all + warp_index() * STAGED_BYTES);
-    write<WM, WN, false>(total, staged, p, row0 + warp_row, blockIdx.y * BN + warp_col);
+    write<WM, WN, Then::NOTHING>(total, staged, p, row0 + warp_row, blockIdx.y * BN + warp_col);
 }
 
-#define LINEAR(name, GELU, BM, BN, WM, WN, S)                                                                       \
-    PVT_ENTRY(name##_##BM##x##BN)                                                                                   \
+#define LINEAR(BM, BN, WM, WN, S)                                                                                   \
+    PVT_ENTRY(linear_fwd_##BM##x##BN)                                                                               \
     __launch_bounds__(threads(BM, BN, WM, WN), MIN_BLOCKS)(                                                         \
         const T* __restrict__ x, const float* __restrict__ gamma, const float* __restrict__ beta,                   \
         T* __restrict__ normed, const T* __restrict__ weight, const float* __restrict__ bias, const T* residual,    \
         T* y, T* __restrict__ y2, u32 ROWS, u32 INNER, u32 COLS, u32 SPLIT, u32 x_stride, float eps) {              \
-        linear<BM, BN, WM, WN, S, GELU>({x, gamma, beta, normed, weight, bias, residual, y, y2, ROWS, INNER, COLS,  \
-                                      SPLIT, x_stride, eps});                                                       \
+        linear<BM, BN, WM, WN, S, Then::NOTHING>({x, gamma, beta, normed, weight, bias, residual, y, y2, nullptr,   \
+                                                  ROWS, INNER, COLS, SPLIT, x_stride, eps});                        \
+    }                                                                                                               \
+    PVT_ENTRY(linear_gelu_fwd_##BM##x##BN)                                                                          \
+    __launch_bounds__(threads(BM, BN, WM, WN), MIN_BLOCKS)(                                                         \
+        const T* __restrict__ x, const float* __restrict__ gamma, const float* __restrict__ beta,                   \
+        T* __restrict__ normed, const T* __restrict__ weight, const float* __restrict__ bias, const T* residual,    \
+        T* y, T* __restrict__ y2, T* __restrict__ hidden, u32 ROWS, u32 INNER, u32 COLS, u32 SPLIT, u32 x_stride,   \
+        float eps) {                                                                                                \
+        linear<BM, BN, WM, WN, S, Then::GELU>({x, gamma, beta, normed, weight, bias, residual, y, y2, hidden, ROWS, \
+                                               INNER, COLS, SPLIT, x_stride, eps});                                 \
+    }                                                                                                               \
+    PVT_ENTRY(linear_bwd_gelu_##BM##x##BN)                                                                          \
+    __launch_bounds__(threads(BM, BN, WM, WN), MIN_BLOCKS)(                                                         \
+        const T* __restrict__ x, const T* __restrict__ weight, T* __restrict__ y, T* hidden, u32 ROWS, u32 INNER,   \
+        u32 COLS, u32 x_stride) {                                                                                   \
+        linear<BM, BN, WM, WN, S, Then::GELU_SLOPE>({x, nullptr, nullptr, nullptr, weight, nullptr, nullptr, y,     \
+                                                     nullptr, hidden, ROWS, INNER, COLS, COLS, x_stride, 0.0f});    \
     }
-
-#define LINEAR_BOTH(BM, BN, WM, WN, S)                                                                              \
-    LINEAR(linear_fwd, false, BM, BN, WM, WN, S)                                                                    \
-    LINEAR(linear_gelu_fwd, true, BM, BN, WM, WN, S)
 
 // A deep ring beside a panel of rows of 4-byte elements would leave no room for 512 channels.
 constexpr u32 FEW_ROWS_STAGES = sizeof(T) == 4 ? DEEP_STAGES / 2 : DEEP_STAGES;
 
 #if defined(PVT_DTYPE_F32)
-LINEAR_BOTH(128, 128, 32, 64, STAGES)
+LINEAR(128, 128, 32, 64, STAGES)
 #else
-LINEAR_BOTH(128, 128, 64, 64, STAGES)
+LINEAR(128, 128, 64, 64, STAGES)
 #endif
-LINEAR_BOTH(64, 128, 32, 64, STAGES)
-LINEAR_BOTH(64, 64, 32, 32, STAGES)
-LINEAR_BOTH(32, 64, 16, 32, FEW_ROWS_STAGES)
+LINEAR(64, 128, 32, 64, STAGES)
+LINEAR(64, 64, 32, 32, STAGES)
+LINEAR(32, 64, 16, 32, FEW_ROWS_STAGES)
 
 #define LINEAR_PARTS(BM, BN, WM, WN, S)                                                                             \
     PVT_ENTRY(linear_parts_fwd_##BM##x##BN)                                                                         \
     __launch_bounds__(threads(BM, BN, WM, WN), MIN_BLOCKS)(                                                         \
         const T* __restrict__ x, const T* __restrict__ weight, const float* __restrict__ bias, const T* residual,   \
         T* y, float* partials, u32* arrived, u32 ROWS, u32 INNER, u32 COLS, u32 x_stride, u32 PART) {               \
-        linear_parts<BM, BN, WM, WN, S>({x, nullptr, nullptr, nullptr, weight, bias, residual, y, nullptr, ROWS,    \
-                                         INNER, COLS, COLS, x_stride, 0.0f},                                        \
+        linear_parts<BM, BN, WM, WN, S>({x, nullptr, nullptr, nullptr, weight, bias, residual, y, nullptr, nullptr, \
+                                         ROWS, INNER, COLS, COLS, x_stride, 0.0f},                                  \
                                         {partials, arrived, PART});                                                 \
     }
 

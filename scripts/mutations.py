@@ -46,8 +46,8 @@ MUTATIONS = [
     ("kernels/attention.cu", "sum[r] *= factor;", "",
      "kernels", "attention::the_long_kernels_take_few_keys_and_many"),
     # the tail of the inner dimension unmasked
-    ("kernels/linear.cu", "const bool valid = row0 + r < p.ROWS && c < p.INNER;",
-     "const bool valid = row0 + r < p.ROWS;",
+    ("kernels/include/tile.cuh", "const bool valid = row0 + r < ROWS && c < INNER;",
+     "const bool valid = row0 + r < ROWS;",
      "kernels", "linear::matches_f64_at_awkward_sizes_in_every_tile"),
     ("kernels/mlp.cu", "if (at < R && c < C) {", "if (at <= R && c < C) {",
      "kernels", "mlp::matches_f64_at_awkward_sizes"),
@@ -63,6 +63,18 @@ MUTATIONS = [
     # blocks that do not wait for each other's parts
     ("kernels/include/parts.cuh", "return before == blocks - 1;", "return before == 0;",
      "kernels", "parts::linear_has_the_same_bits_in_every_tile_by_any_number_of_blocks"),
+    # GELU of the gradient, not of the hidden layer
+    ("kernels/linear.cu", "h[k] = gelu(h[k]);", "h[k] = gelu(v[k]);",
+     "kernels", "linear_bwd::slopes_match_f64_in_every_tile"),
+    # a column too many
+    ("kernels/linear_bwd.cu", "row0 + r < COLS", "row0 + r <= COLS",
+     "kernels", "linear_bwd::any_number_of_blocks_and_groups"),
+    # sums of the first blocks, not of the groups
+    ("kernels/include/weight_grad.cuh", "add_sums(0, groups, shared.group);", "add_sums(0, groups, 1);",
+     "kernels", "linear_bwd::any_number_of_blocks_and_groups"),
+    # a table of patches written where it is still read
+    ("kernels/patch_conv_bwd.cu", "s_first[(table + AHEAD) % TABLES", "s_first[(table + 1) % TABLES",
+     "kernels", "patch_conv_bwd::weights_over_tokens_match_f64_in_every_tile"),
     # operands of tf32 truncated
     ("kernels/include/mma.cuh", 'asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(y) : "f"(__uint_as_float(bits)));', "y = bits;",
      "kernels", "attention::tf32_rounds_operands_to_nearest"),

@@ -80,6 +80,13 @@ __device__ inline u32 to_tf32(u32 bits) {
 
 __device__ inline void mma(float (&d)[4], const u32 (&a)[4], u32 b0, u32 b1) { mma_16(d, a, b0, b1); }
 
+// Two ones of T.
+#if defined(PVT_DTYPE_F16)
+constexpr u32 ONES = 0x3c003c00;
+#else
+constexpr u32 ONES = 0x3f803f80;
+#endif
+
 // Elements of T are operands as they are.
 __device__ inline u32 operand(u32 bits) { return bits; }
 

@@ -29,6 +29,12 @@ struct Patches {
         return (static_cast<u64>(b) * C * H + v * P) * W + u * P;
     }
 
+    // Whether four pixels of a line of a patch are side by side and aligned.
+    __device__ inline bool in_fours() const { return P % 4 == 0 && W % 4 == 0; }
+
+    // From the first element of a patch to element `k` of (dy, dx, c) in [B, H, W, C]: P * C of them are side by side.
+    __device__ inline u32 to_token(u32 k) const { return k / (P * C) * (W * C) + k % (P * C); }
+
     // From the first element of a patch in [B, C, H, W] to element `k` of (c, dy, dx).
     __device__ inline u64 to_pixel(u32 k) const {
         const u32 line = k / P;
@@ -58,6 +64,35 @@ __device__ inline void copy_patches(u32 s, const T* __restrict__ x, const Patche
     }
 }
 
+// VEC pixels of a patch, from `at` of the inner dimension on; zeros past its end, and where `first` is NOWHERE. `fours`:
+// four pixels of a line of a patch are side by side and aligned.
+__device__ inline void load_pixels(const float* __restrict__ x, const Patches& p, u64 first, u32 at, bool fours,
+                                   float (&v)[VEC]) {
+#pragma unroll
+    for (u32 j = 0; j < VEC; ++j) {
+        v[j] = 0.0f;
+    }
+    if (first != NOWHERE && fours) {
+#pragma unroll
+        for (u32 j = 0; j < VEC; j += 4) {
+            if (at + j < p.inner()) {
+                const Four four = *reinterpret_cast<const Four*>(x + first + p.to_pixel(at + j));
+#pragma unroll
+                for (u32 e = 0; e < 4; ++e) {
+                    v[j + e] = four.at[e];
+                }
+            }
+        }
+    } else if (first != NOWHERE) {
+#pragma unroll
+        for (u32 j = 0; j < VEC; ++j) {
+            if (at + j < p.inner()) {
+                v[j] = x[first + p.to_pixel(at + j)];
+            }
+        }
+    }
+}
+
 // Writes unit `k` of BM patches of f32 pixels, as T, to the tile at `s`; the inner dimension runs over (c, dy, dx).
 // Neighbouring lanes have neighbouring patches, so that together they read whole lines. `first` is the first
 // pixel of this thread's patch, thread_index() % BM, or NOWHERE.
@@ -67,31 +102,12 @@ __device__ inline void copy_pixels(u32 s, const float* __restrict__ x, const Pat
     static_assert(THREADS % BM == 0, "one patch for a thread");
     const u32 r = thread_index() % BM;
     const u32 chunk0 = thread_index() / BM * PER_THREAD;
-    // four pixels of a line of a patch are side by side and aligned
-    const bool fours = p.P % 4 == 0 && p.W % 4 == 0;
+    const bool fours = p.in_fours();
 #pragma unroll
     for (u32 i = 0; i < PER_THREAD; ++i) {
         const u32 at = k * UNIT + (chunk0 + i) * VEC;
-        float v[VEC] = {};
-        if (first != NOWHERE && fours) {
-#pragma unroll
-            for (u32 j = 0; j < VEC; j += 4) {
-                if (at + j < p.inner()) {
-                    const Four four = *reinterpret_cast<const Four*>(x + first + p.to_pixel(at + j));
-#pragma unroll
-                    for (u32 e = 0; e < 4; ++e) {
-                        v[j + e] = four.at[e];
-                    }
-                }
-            }
-        } else if (first != NOWHERE) {
-#pragma unroll
-            for (u32 j = 0; j < VEC; ++j) {
-                if (at + j < p.inner()) {
-                    v[j] = x[first + p.to_pixel(at + j)];
-                }
-            }
-        }
+        float v[VEC];
+        load_pixels(x, p, first, at, fours, v);
         store(reinterpret_cast<T*>(s_all + s + chunk_at(r, chunk0 + i)), v);
     }
 }

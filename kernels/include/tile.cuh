@@ -63,6 +63,24 @@ __device__ inline void copy_weight(u32 s, const T* weight, u32 unit, u32 units, 
     }
 }
 
+// Begins to copy unit `k` of BM rows of x [ROWS, INNER], `stride` apart, from `row0` on, to the tile at `s`; zeros beyond
+// ROWS and INNER.
+template <u32 BM, u32 THREADS>
+__device__ inline void copy_rows(u32 s, const T* x, u32 stride, u32 ROWS, u32 INNER, u32 row0, u32 k) {
+    constexpr u32 AT_ONCE = THREADS / CHUNKS;
+    static_assert(BM % AT_ONCE == 0, "alike for every thread");
+    const u32 chunk = thread_index() % CHUNKS;
+    const u32 c = k * UNIT + chunk * VEC;
+#pragma unroll
+    for (u32 i = 0; i < BM; i += AT_ONCE) {
+        const u32 r = i + thread_index() / CHUNKS;
+        const bool valid = row0 + r < ROWS && c < INNER;
+        // the last row and the first element stand in for those beyond: an address without a branch
+        const T* from = row(x, min(row0 + r, ROWS - 1), stride) + (c < INNER ? c : 0);
+        cp_async_or_zero(shared_address(s_all + s + chunk_at(r, chunk)), from, valid);
+    }
+}
+
 // A ring of STAGES slots: `begin(slot)` starts the copies of the next step, `use(slot)` works on what has
 // arrived. Both are called once for each step, in order, by all threads.
 template <u32 STAGES, class Begin, class Use> __device__ inline void ring(u32 steps, Begin begin, Use use) {
@@ -100,6 +118,13 @@ __device__ inline void load_f32(const float* x, float (&y)[VEC]) {
             y[i + j] = four.at[j];
         }
     }
+}
+
+// Four f32 to `y`, aligned to 16 bytes, in one instruction even beside others that store them one by one. PTX ISA "st".
+__device__ inline void store_four(float* y, const Four& x) {
+    asm volatile("st.global.v4.f32 [%0], {%1, %2, %3, %4};" ::"l"(y), "f"(x.at[0]), "f"(x.at[1]), "f"(x.at[2]),
+                 "f"(x.at[3])
+                 : "memory");
 }
 
 // VEC elements of a tensor that the kernel writes too, these by this thread alone: not through the cache for data that

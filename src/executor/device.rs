@@ -9,7 +9,7 @@ use super::Backend;
 use super::{Reader, Run, check_input, check_inputs};
 use crate::dtype::DType;
 use crate::error::Result;
-use crate::kernels::pack::{pack, tokens_order};
+use crate::kernels::pack::{pack, pack_transposed, tokens_order};
 use crate::launch::{Arg, Launch};
 use crate::plan::{BufferId, Elements, Order, Param, Place, Plan, Step, View};
 use crate::shape::ShapeError;
@@ -69,16 +69,11 @@ fn laid_out(dtype: DType, param: &Param, values: &[f32]) -> Vec<u8> {
         Order::ChannelsLast { in_chans, patch } => pack(dtype, values, cols, inner, |k| {
             tokens_order(in_chans, patch, k)
         }),
-        Order::Transposed { .. } => {
-            let transposed = |i: usize| values[i % cols * inner + i / cols];
-            let values: Vec<f32> = (0..values.len()).map(transposed).collect();
-            pack(dtype, &values, inner, cols, |k| k)
-        }
+        Order::Transposed { .. } => pack_transposed(dtype, values, cols, inner, |k| k),
         Order::ChannelsLastTransposed { in_chans, patch } => {
-            let order = |c| tokens_order(in_chans, patch, c);
-            let transposed = |i: usize| values[i % cols * inner + order(i / cols)];
-            let values: Vec<f32> = (0..values.len()).map(transposed).collect();
-            pack(dtype, &values, inner, cols, |k| k)
+            pack_transposed(dtype, values, cols, inner, |k| {
+                tokens_order(in_chans, patch, k)
+            })
         }
     }
 }

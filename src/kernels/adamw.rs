@@ -58,8 +58,9 @@ impl Tensor {
         let cols = self.shape.first().copied().unwrap_or(1).max(1);
         match self.order {
             Order::Vector | Order::Tensor => [1, self.len(), 1],
-            Order::Matrix { .. } => [cols, self.len() / cols, 1],
-            Order::ChannelsLast { in_chans, patch } => [cols, in_chans, patch * patch],
+            Order::Matrix { .. } | Order::Transposed { .. } => [cols, self.len() / cols, 1],
+            Order::ChannelsLast { in_chans, patch }
+            | Order::ChannelsLastTransposed { in_chans, patch } => [cols, in_chans, patch * patch],
         }
     }
 
@@ -67,7 +68,7 @@ impl Tensor {
     pub fn turned_bytes(&self, dtype: DType) -> Option<usize> {
         match self.order {
             Order::Vector | Order::Tensor => None,
-            Order::Matrix { .. } | Order::ChannelsLast { .. } => {
+            _ => {
                 let [rows, channels, positions] = self.sizes();
                 Some(packed_bytes(dtype, channels * positions, rows))
             }
@@ -155,7 +156,7 @@ impl Table {
         let (layout, high, wide) = match tensor.order {
             Order::Vector => (0, 1, TILE),
             Order::Tensor => (1, 1, TILE),
-            Order::Matrix { .. } | Order::ChannelsLast { .. } => (2, ROWS, WIDTH / at_once),
+            _ => (2, ROWS, WIDTH / at_once),
         };
         let wide_word = |value: Option<usize>| {
             let value = value.map_or(u64::MAX, |value| value as u64);

@@ -12,9 +12,11 @@ pub mod layernorm;
 pub mod layernorm_bwd;
 pub mod pack;
 pub mod parts;
+pub mod patch_conv_bwd;
 pub mod sum_rows;
 pub mod tiles;
 pub mod tuning;
+pub mod weight_grad;
 
 /// One file of `kernels/` for one type of tensors.
 #[derive(Debug)]

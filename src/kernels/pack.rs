@@ -73,6 +73,42 @@ pub fn pack(
     packed
 }
 
+/// The transpose of `weight` [cols, inner], whose row `k` is column `order(k)` of `weight`.
+///
+/// ```
+/// use pvt_cuda::kernels::pack::transposed;
+/// assert_eq!(transposed(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 2, |k| k), [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]);
+/// ```
+///
+/// # Panics
+/// Where `weight` has no `cols` rows of one length, or `order` leaves 0..inner.
+pub fn transposed(weight: &[f32], cols: usize, order: impl Fn(usize) -> usize) -> Vec<f32> {
+    let inner = weight.len() / cols.max(1);
+    assert_eq!(weight.len(), cols * inner, "a weight of {cols} rows");
+    let mut turned = Vec::with_capacity(weight.len());
+    for from in (0..inner).map(order) {
+        turned.extend(weight.iter().skip(from).step_by(inner));
+    }
+    turned
+}
+
+/// As [`pack`], of the transpose [inner, cols] of `weight` [cols, inner]: column `k` of the packed matrix is index
+/// `order(k)` of the inner dimension of `weight`.
+///
+/// # Panics
+/// As [`pack`].
+pub fn pack_transposed(
+    dtype: DType,
+    weight: &[f32],
+    cols: usize,
+    inner: usize,
+    order: impl Fn(usize) -> usize,
+) -> Vec<u8> {
+    assert_eq!(weight.len(), cols * inner, "a weight of {cols} x {inner}");
+    let turned = transposed(weight, cols, order);
+    pack(dtype, &turned, inner, cols, |k| k)
+}
+
 /// Index into the inner dimension (c, dy, dx) of a convolution's weight as checkpoints have it, for index `k` of
 /// (dy, dx, c), over which tokens are read. The patch is `patch` x `patch`.
 ///

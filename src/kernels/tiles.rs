@@ -22,6 +22,8 @@ pub struct LinearTile {
     pub entry: &'static str,
     /// The same with GELU.
     pub gelu_entry: &'static str,
+    /// The product times the slope of GELU.
+    pub slope_entry: &'static str,
     /// Rows of a block.
     pub rows: u32,
     /// Columns of a tile.
@@ -38,6 +40,7 @@ pub struct LinearTile {
 struct Size {
     entry: &'static str,
     gelu_entry: &'static str,
+    slope_entry: &'static str,
     rows: usize,
     cols: usize,
     /// Threads in f32, and in the other types.
@@ -52,6 +55,7 @@ const LINEAR: [Size; 4] = [
     Size {
         entry: "linear_fwd_128x128",
         gelu_entry: "linear_gelu_fwd_128x128",
+        slope_entry: "linear_bwd_gelu_128x128",
         rows: 128,
         cols: 128,
         threads: [256, 128],
@@ -61,6 +65,7 @@ const LINEAR: [Size; 4] = [
     Size {
         entry: "linear_fwd_64x128",
         gelu_entry: "linear_gelu_fwd_64x128",
+        slope_entry: "linear_bwd_gelu_64x128",
         rows: 64,
         cols: 128,
         threads: [128, 128],
@@ -70,6 +75,7 @@ const LINEAR: [Size; 4] = [
     Size {
         entry: "linear_fwd_64x64",
         gelu_entry: "linear_gelu_fwd_64x64",
+        slope_entry: "linear_bwd_gelu_64x64",
         rows: 64,
         cols: 64,
         threads: [128, 128],
@@ -79,6 +85,7 @@ const LINEAR: [Size; 4] = [
     Size {
         entry: "linear_fwd_32x64",
         gelu_entry: "linear_gelu_fwd_32x64",
+        slope_entry: "linear_bwd_gelu_32x64",
         rows: 32,
         cols: 64,
         threads: [128, 128],
@@ -146,6 +153,7 @@ pub fn linear_tile(
                 let tile = LinearTile {
                     entry: size.entry,
                     gelu_entry: size.gelu_entry,
+                    slope_entry: size.slope_entry,
                     rows: to_u32(size.rows),
                     cols: to_u32(size.cols),
                     threads: size.threads[usize::from(dtype != DType::F32)],

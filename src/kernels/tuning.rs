@@ -19,6 +19,8 @@ pub const MODULES: &[(&str, &[&str])] = &[
     ("head_bwd", &["f32", "f16", "bf16"]),
     ("grad_norm", &["f32"]),
     ("adamw", &["f32", "tf32", "f16", "bf16"]),
+    ("linear_bwd", &["f32", "tf32", "f16", "bf16"]),
+    ("patch_conv_bwd", &["f32", "tf32", "f16", "bf16"]),
 ];
 
 /// Sizes by the name of their macro.

@@ -33,6 +33,8 @@ struct Case {
     /// Whether the normalised rows are written too.
     keep: bool,
     gelu: bool,
+    /// Whether what GELU is applied to is written too.
+    hidden: bool,
     bias: bool,
     residual: Residual,
     split: Option<usize>,
@@ -46,6 +48,7 @@ const PLAIN: Case = Case {
     norm: false,
     keep: false,
     gelu: false,
+    hidden: false,
     bias: true,
     residual: Residual::None,
     split: None,
@@ -68,12 +71,7 @@ fn count(value: usize) -> u32 {
 
 /// A tile by its sizes, with the launch that its contract states.
 fn tile(dtype: DType, (rows, cols): (usize, usize), groups: usize, case: &Case) -> LinearTile {
-    let entry = match (rows, cols) {
-        (128, 128) => ["linear_fwd_128x128", "linear_gelu_fwd_128x128"],
-        (64, 128) => ["linear_fwd_64x128", "linear_gelu_fwd_64x128"],
-        (64, 64) => ["linear_fwd_64x64", "linear_gelu_fwd_64x64"],
-        _ => ["linear_fwd_32x64", "linear_gelu_fwd_32x64"],
-    };
+    let entry = |what: &str| &*format!("linear_{what}_{rows}x{cols}").leak();
     let units = case.inner.div_ceil(unit_inner(dtype));
     let slots = match (rows, dtype.bytes()) {
         (32, 4) => 4,
@@ -87,8 +85,9 @@ fn tile(dtype: DType, (rows, cols): (usize, usize), groups: usize, case: &Case) 
     };
     let wide = dtype == DType::F32 && rows == 128;
     LinearTile {
-        entry: entry[0],
-        gelu_entry: entry[1],
+        entry: entry("fwd"),
+        gelu_entry: entry("gelu_fwd"),
+        slope_entry: entry("bwd_gelu"),
         rows: count(rows),
         cols: count(cols),
         threads: if wide { 256 } else { 128 },
@@ -121,6 +120,7 @@ fn check(dtype: DType, tile: &LinearTile, case: &Case) -> Report {
     }
     let input = if case.norm { &normed } else { &exact_x };
     let mut exact = oracle::linear(input, inner, &exact_weight, &exact_bias);
+    let hidden = exact.clone();
     if case.gelu {
         exact = exact.into_iter().map(oracle::gelu).collect();
     }
@@ -146,7 +146,7 @@ fn check(dtype: DType, tile: &LinearTile, case: &Case) -> Report {
         shared: tile.shared,
         cluster: None,
     };
-    let arguments = [
+    let mut arguments = vec![
         Value::In(x),
         or_null(case.norm, Value::In(gamma)),
         or_null(case.norm, Value::In(beta)),
@@ -159,13 +159,12 @@ fn check(dtype: DType, tile: &LinearTile, case: &Case) -> Report {
             case.split.is_some(),
             Value::Out(rows * (cols - split) * bytes),
         ),
-        Value::U32(count(rows)),
-        Value::U32(count(inner)),
-        Value::U32(count(cols)),
-        Value::U32(count(split)),
-        Value::U32(count(stride)),
-        Value::F32(EPS),
     ];
+    if case.gelu {
+        arguments.push(or_null(case.hidden, Value::Out(rows * cols * bytes)));
+    }
+    arguments.extend([rows, inner, cols, split, stride].map(|size| Value::U32(count(size))));
+    arguments.push(Value::F32(EPS));
     let entry = if case.gelu {
         tile.gelu_entry
     } else {
@@ -196,6 +195,9 @@ fn check(dtype: DType, tile: &LinearTile, case: &Case) -> Report {
     if case.split.is_some() {
         close(&outputs.next().unwrap(), &part(split, cols), "y2");
     }
+    if case.hidden {
+        close(&outputs.next().unwrap(), &hidden, "hidden");
+    }
     traffic(dtype, tile, case, &report, &place);
     report
 }
@@ -225,7 +227,7 @@ fn traffic(dtype: DType, tile: &LinearTile, case: &Case, report: &Report, place:
     } else {
         y
     };
-    let written = y + if case.keep { x } else { 0 };
+    let written = y + if case.keep { x } else { 0 } + if case.hidden { y } else { 0 };
     assert_eq!(counters.distinct_bytes_read, read as u64, "{place}");
     assert_eq!(counters.distinct_bytes_written, written as u64, "{place}");
     // lanes of one store that write to buffers more than 1 GiB apart are counted one by one
@@ -288,6 +290,7 @@ fn matches_f64_at_real_sizes() {
         },
         Case {
             gelu: true,
+            hidden: true,
             ..norm(sized(196, 320, 1280))
         },
         Case {
@@ -330,6 +333,11 @@ fn every_option_alone_and_together() {
         },
         Case {
             gelu: true,
+            hidden: true,
+            ..PLAIN
+        },
+        Case {
+            gelu: true,
             residual: Residual::Other,
             ..PLAIN
         },
@@ -352,6 +360,7 @@ fn every_option_alone_and_together() {
             keep: true,
             bias: false,
             gelu: true,
+            hidden: true,
             ..PLAIN
         },
         Case {

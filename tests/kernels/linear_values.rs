@@ -8,6 +8,9 @@ use pvt_testkit::oracle;
 use crate::products::{DTYPES, Random, run};
 use crate::run::{Value, rounded, values};
 
+/// Which argument of the kernels with GELU keeps what that is applied to; the others have none.
+const HIDDEN: usize = 9;
+
 /// A square layer of `inner` channels by the smallest tile, with LayerNorm where there are parameters for it, else with
 /// GELU.
 fn layer(dtype: DType, x: &[u8], inner: usize, norm: Option<&[u8]>, weight: Vec<u8>) -> Vec<u8> {
@@ -26,7 +29,7 @@ fn layer(dtype: DType, x: &[u8], inner: usize, norm: Option<&[u8]>, weight: Vec<
         cluster: None,
     };
     let parameter = |_| norm.map_or(Value::Null, |norm| Value::In(norm.to_vec()));
-    let arguments = [
+    let mut arguments = vec![
         Value::In(x.to_vec()),
         parameter("gamma"),
         parameter("beta"),
@@ -36,6 +39,7 @@ fn layer(dtype: DType, x: &[u8], inner: usize, norm: Option<&[u8]>, weight: Vec<
         Value::Null,
         Value::Out(x.len()),
         Value::Null,
+        Value::Null,
         of(rows),
         of(inner),
         of(inner),
@@ -43,6 +47,9 @@ fn layer(dtype: DType, x: &[u8], inner: usize, norm: Option<&[u8]>, weight: Vec<
         of(inner),
         Value::F32(1e-3),
     ];
+    if norm.is_some() {
+        arguments.remove(HIDDEN);
+    }
     run(("linear", entry, dtype), &launch, &arguments)
         .0
         .remove(0)

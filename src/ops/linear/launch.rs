@@ -2,9 +2,10 @@
 
 use super::{Epilogue, Linear};
 use crate::dtype::DType;
-use crate::kernels::tiles::{MOST_SHARED, linear_tile};
-use crate::launch::{Launch, LaunchError};
+use crate::kernels::tiles::{LinearTile, MOST_SHARED, linear_tile};
+use crate::launch::{Builder, Launch, LaunchError};
 use crate::ops::InParts;
+use crate::plan::BufferId;
 
 /// Rows of the smallest tile.
 const FEWEST_ROWS: usize = 32;
@@ -22,9 +23,10 @@ pub(super) fn forward(op: &Linear, dtype: DType) -> Result<Vec<Launch>, LaunchEr
         found: op.inner,
         most: MOST_SHARED / (FEWEST_ROWS * dtype.bytes()),
     })?;
-    let entry = match op.epilogue {
-        Epilogue::Gelu(_) => tile.gelu_entry,
-        _ => tile.entry,
+    let (entry, hidden) = match op.epilogue {
+        Epilogue::Gelu(hidden) => (tile.gelu_entry, Some(hidden)),
+        Epilogue::GeluSlope(hidden) => return Ok(vec![slope(op, &tile, hidden, dtype)?]),
+        Epilogue::Store | Epilogue::Accumulate | Epilogue::Sum(_) => (tile.entry, None),
     };
     let (norm, kept) = op
         .norm
@@ -41,12 +43,12 @@ pub(super) fn forward(op: &Linear, dtype: DType) -> Result<Vec<Launch>, LaunchEr
         .output_or_null(kept)
         .input(op.weight)
         .input_or_null(op.bias);
-    let launch = match op.epilogue {
-        Epilogue::Accumulate => launch.in_out(op.y).in_out(op.y),
-        _ => launch.null().output(op.y),
+    let launch = with_output(launch, op).output_or_null(op.split.map(|(_, second)| second));
+    let launch = match hidden {
+        Some(hidden) => launch.output_or_null(hidden),
+        None => launch,
     };
     let launch = launch
-        .output_or_null(op.split.map(|(_, second)| second))
         .size("rows", op.rows)
         .size("inner dimension", op.inner)
         .size("columns", op.cols)
@@ -57,6 +59,39 @@ pub(super) fn forward(op: &Linear, dtype: DType) -> Result<Vec<Launch>, LaunchEr
         .size("row stride", op.inner)
         .f32(norm.map_or(0.0, |n| n.eps));
     Ok(vec![launch.build()?])
+}
+
+/// The residual and y.
+fn with_output(launch: Builder, op: &Linear) -> Builder {
+    match op.epilogue {
+        Epilogue::Accumulate => launch.in_out(op.y).in_out(op.y),
+        Epilogue::Sum(residual) => launch.input(residual).output(op.y),
+        _ => launch.null().output(op.y),
+    }
+}
+
+/// The product times the slope of GELU at `hidden`.
+fn slope(
+    op: &Linear,
+    tile: &LinearTile,
+    hidden: BufferId,
+    dtype: DType,
+) -> Result<Launch, LaunchError> {
+    Launch::of("linear", tile.slope_entry, dtype.name())
+        .grid(op.rows.div_ceil(tile.rows as usize), tile.groups as usize)
+        .block(tile.threads, 1)
+        .shared(tile.shared)
+        .multiple("inner dimension", op.inner, 16)
+        .multiple("columns", op.cols, 8)
+        .input(op.x)
+        .input(op.weight)
+        .output(op.y)
+        .in_out(hidden)
+        .size("rows", op.rows)
+        .size("inner dimension", op.inner)
+        .size("columns", op.cols)
+        .size("row stride", op.inner)
+        .build()
 }
 
 fn in_parts(
@@ -75,11 +110,7 @@ fn in_parts(
         .input(op.x)
         .input(op.weight)
         .input_or_null(op.bias);
-    let launch = match op.epilogue {
-        Epilogue::Accumulate => launch.in_out(op.y).in_out(op.y),
-        _ => launch.null().output(op.y),
-    };
-    let launch = launch
+    let launch = with_output(launch, op)
         .output_or_null(shared.map(|(partials, _)| partials))
         .in_out_or_null(shared.map(|(_, arrived)| arrived))
         .size("rows", op.rows)
@@ -88,4 +119,49 @@ fn in_parts(
         .size("row stride", op.inner)
         .size("units of a part", tile.units as usize);
     Ok(vec![launch.build()?])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::launch::check::{DTYPES, fits_its_kernel};
+    use crate::launch::{Access, Arg};
+    use crate::plan::Builder;
+
+    #[test]
+    fn launches_of_a_training_step_fit_their_kernels() {
+        let mut plan = Builder::new();
+        let mut buffer = || plan.input(1);
+        let [x, weight, y, other] = [(); 4].map(|()| buffer());
+        for dtype in DTYPES {
+            for (rows, inner, cols) in [(1, 16, 16), (50, 512, 2048), (802_816, 64, 512)] {
+                let launch = |epilogue| {
+                    let op = Linear {
+                        rows,
+                        inner,
+                        cols,
+                        epilogue,
+                        x,
+                        weight,
+                        bias: None,
+                        y,
+                        norm: None,
+                        split: None,
+                        parts: None,
+                    };
+                    let [launch] = forward(&op, dtype).unwrap().try_into().unwrap();
+                    fits_its_kernel(&launch);
+                    launch
+                };
+                let kept = launch(Epilogue::Gelu(Some(other)));
+                assert_eq!(kept.args[9], Arg::Buffer(other, Access::Out));
+                assert_eq!(launch(Epilogue::Gelu(None)).args[9], Arg::Null);
+                let sum = launch(Epilogue::Sum(other));
+                assert_eq!(sum.args[6], Arg::Buffer(other, Access::In));
+                assert_eq!(sum.args[7], Arg::Buffer(y, Access::Out));
+                let slope = launch(Epilogue::GeluSlope(other));
+                assert_eq!(slope.args[3], Arg::Buffer(other, Access::InOut));
+            }
+        }
+    }
 }

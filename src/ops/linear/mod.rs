@@ -6,6 +6,9 @@
 //! | weight | [cols, inner], as in `torch.nn.Linear` | in |
 //! | bias | `[cols]` or none | in |
 //! | y | [R, cols] | out; with [`Epilogue::Accumulate`] also in |
+//! | hidden | [R, cols] | with [`Epilogue::Gelu`] out, if it is kept; with [`Epilogue::GeluSlope`] in and out |
+//!
+//! The gradient dx = dy·W of a linear layer is one as well, of dy with the transposed weight and without bias.
 //!
 //! Accumulation in f32 in the order of the inner dimension, from the bias (and the residual) up.
 

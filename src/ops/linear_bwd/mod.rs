@@ -11,6 +11,7 @@
 //! Rows are summed in pieces whose number depends on their count alone, and the pieces in order.
 
 mod cpu;
+mod launch;
 
 pub(super) use cpu::{Sizes, backward};
 
@@ -67,8 +68,8 @@ impl OpSpec for LinearBwd {
         )
     }
 
-    fn launches(&self, _dtype: DType) -> Result<Vec<Launch>, LaunchError> {
-        Ok(Vec::new())
+    fn launches(&self, dtype: DType) -> Result<Vec<Launch>, LaunchError> {
+        launch::backward(self, dtype)
     }
 
     fn run<T: Real>(&self, memory: &mut Memory<'_, T>, _: &Lanes<T>) {

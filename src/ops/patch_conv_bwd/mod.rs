@@ -14,6 +14,7 @@
 //! Patches are disjoint, so dx is a permutation of a product: nothing is added but what `accumulate` asks for.
 
 mod cpu;
+mod launch;
 
 use super::{Op, OpSpec, count};
 use crate::cpu::Real;
@@ -85,8 +86,8 @@ impl OpSpec for PatchConvBwdWeight {
         )
     }
 
-    fn launches(&self, _dtype: DType) -> Result<Vec<Launch>, LaunchError> {
-        Ok(Vec::new())
+    fn launches(&self, dtype: DType) -> Result<Vec<Launch>, LaunchError> {
+        launch::weight(self, dtype)
     }
 
     fn run<T: Real>(&self, memory: &mut Memory<'_, T>, _: &Lanes<T>) {
@@ -116,6 +117,23 @@ pub(crate) struct PatchConvBwdData {
     pub(crate) dx: BufferId,
     /// Whether dx is added to, not written.
     pub(crate) accumulate: bool,
+}
+
+impl PatchConvBwdData {
+    /// Patches, the rows of dy.
+    pub(crate) fn rows(&self) -> usize {
+        self.batch * (self.grid.0 / self.patch) * (self.grid.1 / self.patch)
+    }
+
+    /// Values of a patch.
+    pub(crate) fn inner(&self) -> usize {
+        self.in_chans * self.patch * self.patch
+    }
+
+    /// Whether patches cover the whole grid.
+    pub(crate) fn covers(&self) -> bool {
+        self.grid.0.is_multiple_of(self.patch) && self.grid.1.is_multiple_of(self.patch)
+    }
 }
 
 impl OpSpec for PatchConvBwdData {
@@ -156,8 +174,8 @@ impl OpSpec for PatchConvBwdData {
         }
     }
 
-    fn launches(&self, _dtype: DType) -> Result<Vec<Launch>, LaunchError> {
-        Ok(Vec::new())
+    fn launches(&self, dtype: DType) -> Result<Vec<Launch>, LaunchError> {
+        launch::data(self, dtype)
     }
 
     fn run<T: Real>(&self, memory: &mut Memory<'_, T>, lanes: &Lanes<T>) {
