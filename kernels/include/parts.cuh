@@ -5,6 +5,7 @@
 // stores its own and the last one of a tile adds them all, its own too, from memory.
 #pragma once
 
+#include "arrive.cuh"
 #include "gemm.cuh"
 
 struct Parts {
@@ -16,21 +17,6 @@ struct Parts {
     // Units of a part; the last one may have fewer.
     u32 units;
 };
-
-// Counts a block at `arrived`, from which all but the last of `blocks` count up and the last counts back to zero.
-// Whether it is the last: then what all threads of the others have written before a barrier and this call may be read
-// after it and a barrier. PTX ISA "Memory Consistency Model": fences on both sides of a relaxed atomic.
-__device__ inline bool arrive_last(u32* arrived, u32 blocks) {
-    u32 before;
-    asm volatile(
-        "fence.acq_rel.gpu;\n"
-        "atom.relaxed.gpu.global.inc.u32 %0, [%1], %2;\n"
-        "fence.acq_rel.gpu;"
-        : "=r"(before)
-        : "l"(arrived), "r"(blocks - 1)
-        : "memory");
-    return before == blocks - 1;
-}
 
 // Adds the parts of `inner_units` units that are this block's, with `begin(slot, k)` for the copies of unit k and
 // `use(product, slot)` for its products. True where `total` is complete and the block has to finish its tile: alone

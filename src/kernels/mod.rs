@@ -6,6 +6,7 @@ mod table {
     include!(concat!(env!("OUT_DIR"), "/kernels.rs"));
 }
 pub mod attention;
+pub mod attention_bwd;
 pub mod layernorm;
 pub mod pack;
 pub mod parts;

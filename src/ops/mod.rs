@@ -5,8 +5,11 @@
 //! Tokens [B, N, C] with N = H·W are the same memory as an NHWC map [B, H, W, C].
 
 pub(crate) mod attention;
+pub(crate) mod attention_bwd;
 pub(crate) mod fill;
 pub(crate) mod head;
+#[cfg(test)]
+mod launch_check;
 pub(crate) mod layernorm;
 pub(crate) mod linear;
 pub(crate) mod mlp;
@@ -52,6 +55,7 @@ pub(crate) enum Op {
     PosEmbed(pos_embed::PosEmbed),
     Linear(linear::Linear),
     Attention(attention::Attention),
+    AttentionBwd(attention_bwd::AttentionBwd),
     Mlp(mlp::Mlp),
     Residual(residual::Residual),
     Head(head::Head),
@@ -129,6 +133,7 @@ macro_rules! each_op {
             Op::PosEmbed($op) => $body,
             Op::Linear($op) => $body,
             Op::Attention($op) => $body,
+            Op::AttentionBwd($op) => $body,
             Op::Mlp($op) => $body,
             Op::Residual($op) => $body,
             Op::Head($op) => $body,

@@ -3,7 +3,10 @@
 
 mod abi;
 mod attention;
+mod attention_bwd;
+mod attention_bwd_cost;
 mod attention_cost;
+mod attention_reference;
 mod fill;
 mod gelu;
 mod gpu;

@@ -3,4 +3,5 @@
 pub mod compare;
 pub mod hash;
 pub mod oracle;
+pub mod oracle_attention_bwd;
 pub mod oracle_model;
