@@ -3,6 +3,7 @@
 #pragma once
 
 #include "attention_bwd_share.cuh"
+#include "store_words.cuh"
 
 // Rows of a lane, and lanes that share a row.
 constexpr u32 LANE_ROWS = 4;
@@ -60,12 +61,12 @@ template <u32 COLUMNS, bool NEIGHBOURS> struct Sums {
             if (place(r) < there) {
 #pragma unroll
                 for (u32 f = 0; f < FAR; ++f) {
-                    Columns near;
+                    u32 words[NEAR];
 #pragma unroll
                     for (u32 j = 0; j < NEAR; ++j) {
-                        near.at[j] = d[r][f][j] * scale;
+                        words[j] = __float_as_uint(d[r][f][j] * scale);
                     }
-                    *reinterpret_cast<Columns*>(row(y, place(r), stride) + column(f)) = near;
+                    store_words(row(y, place(r), stride) + column(f), words);
                 }
             }
         }

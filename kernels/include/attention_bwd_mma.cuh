@@ -4,6 +4,7 @@
 
 #include "attention_bwd_share.cuh"
 #include "mma.cuh"
+#include "store_words.cuh"
 
 // Columns of a product, and its inner elements: two chunks.
 constexpr u32 WIDTH = 8;
@@ -37,7 +38,8 @@ template <u32 COLUMNS> struct Sums {
                 T* to = row(y, place, stride) + 2 * t;
 #pragma unroll
                 for (u32 i = 0; i < COLUMNS / WIDTH; ++i) {
-                    *reinterpret_cast<float2*>(to + i * WIDTH) = float2{d[i][2 * r] * scale, d[i][2 * r + 1] * scale};
+                    store_words(to + i * WIDTH, {__float_as_uint(d[i][2 * r] * scale),
+                                                 __float_as_uint(d[i][2 * r + 1] * scale)});
                 }
             }
         }
@@ -58,8 +60,7 @@ template <u32 COLUMNS> struct Sums {
                 const bool odd = t % 2 != 0;
                 const u32 near = __shfl_xor_sync(FULL, odd ? low : high, 1);
                 if (place < there) {
-                    const uint2 words = odd ? uint2{near, high} : uint2{low, near};
-                    *reinterpret_cast<uint2*>(row(y, place, stride) + i * WIDTH + 4 * t) = words;
+                    store_words(row(y, place, stride) + i * WIDTH + 4 * t, {odd ? near : low, odd ? high : near});
                 }
             }
         }

@@ -42,7 +42,8 @@ __device__ inline void weigh_saved(typename C::Scores& p, typename C::Scores& dp
 
 // The same where this step has all keys. Warps that share rows exchange maximum, sum and product through `s_rows`,
 // [3][WK][QUERIES] f32; between two calls stands a barrier of the block.
-// With one key its weight is exactly 1 and delta is its dP, so that dS is exactly 0.
+// With one key its weight is exactly 1, as the maximum is subtracted before anything is rounded, and delta is its dP,
+// so that dS is exactly 0.
 template <class C>
 __device__ inline void weigh_all(typename C::Scores& p, typename C::Scores& dp, u32 keys, float unit, float* s_rows) {
     constexpr u32 KIND = C::WK * C::QUERIES;
@@ -57,14 +58,14 @@ __device__ inline void weigh_all(typename C::Scores& p, typename C::Scores& dp, 
         for (u32 i = 1; i < C::SCORES; ++i) {
             most = fmaxf(most, p.at(r, i));
         }
-        top[r] = group_max<C::LANES>(most) * unit;
+        top[r] = group_max<C::LANES>(most);
         // without a key the maximum is minus infinity, which must not be taken from itself
         const float shift = keys > 0 ? top[r] : 0.0f;
         sum[r] = 0.0f;
         product[r] = 0.0f;
 #pragma unroll
         for (u32 i = 0; i < C::SCORES; ++i) {
-            const float weight = power_of_two(__fmaf_rn(p.at(r, i), unit, -shift));
+            const float weight = power_of_two((p.at(r, i) - shift) * unit);
             p.at(r, i) = weight;
             sum[r] += weight;
             product[r] = __fmaf_rn(weight, dp.at(r, i), product[r]);
@@ -94,12 +95,12 @@ __device__ inline void weigh_all(typename C::Scores& p, typename C::Scores& dp, 
             for (u32 w = 1; w < C::WK; ++w) {
                 most = fmaxf(most, from[w * C::QUERIES]);
             }
-            factor = power_of_two(top[r] - most);
+            factor = power_of_two((top[r] - most) * unit);
             sum[r] = 0.0f;
             product[r] = 0.0f;
 #pragma unroll
             for (u32 w = 0; w < C::WK; ++w) {
-                const float scale = power_of_two(from[w * C::QUERIES] - most);
+                const float scale = power_of_two((from[w * C::QUERIES] - most) * unit);
                 sum[r] = __fmaf_rn(scale, from[KIND + w * C::QUERIES], sum[r]);
                 product[r] = __fmaf_rn(scale, from[2 * KIND + w * C::QUERIES], product[r]);
             }

@@ -29,7 +29,7 @@ fn tolerances(dtype: &str) -> (f64, f64) {
 }
 
 /// Rounded to tf32: to 10 bits of mantissa, ties away from zero.
-fn to_tf32(value: f32) -> f32 {
+pub(crate) fn to_tf32(value: f32) -> f32 {
     f32::from_bits((value.to_bits() + 0x1000) & !0x1fff)
 }
 

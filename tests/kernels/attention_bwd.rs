@@ -8,7 +8,7 @@ use pvt_cuda::target::DType;
 use pvt_testkit::compare::{rel_l2, widen};
 use pvt_testkit::oracle_attention_bwd::attention_bwd;
 
-use crate::attention::{DTYPES, Size, exact};
+use crate::attention::{DTYPES, Size, exact, to_tf32};
 use crate::attention_reference::references;
 use crate::run::{Value, random, rounded, run_entry, size_of, values};
 
@@ -89,10 +89,13 @@ impl Case {
         shape_with(kind, size, self.long, self.split.unwrap_or(ruled.split)).unwrap()
     }
 
-    /// y in the type and lse in f32, as a forward pass would leave them.
+    /// y in the type and lse in f32, as a forward pass would leave them: in tf32 from rounded operands.
     fn saved(&self, dtype: &str) -> (Vec<u8>, Vec<u8>) {
-        let (_, q) = rounded(dtype, &self.q);
-        let (_, kv) = rounded(dtype, &self.kv);
+        let operands = |x: &[f32]| match dtype {
+            "tf32" => x.iter().map(|v| f64::from(to_tf32(*v))).collect(),
+            _ => rounded(dtype, x).1,
+        };
+        let (q, kv) = (operands(&self.q), operands(&self.kv));
         let scale = 1.0 / (self.size[4] as f64).sqrt();
         let (y, lse) = exact(&q, &kv, self.size, scale);
         let narrow = |x: &[f64]| x.iter().map(|v| *v as f32).collect::<Vec<_>>();

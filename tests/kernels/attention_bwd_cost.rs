@@ -123,10 +123,9 @@ fn many_keys_move_each_tile_of_the_other_side() {
 
             let counters = &found.reports[1].counters;
             let [slot, tiles, groups, counts] = slots(&found, size);
-            let own = if split == Some(1) {
-                0
-            } else {
-                tiles * found.shape.split as u64 * slot
+            let own = match found.shape.split as u64 {
+                1 => 0,
+                split => tiles * split * slot,
             };
             assert_eq!(groups, 1, "{place}");
             assert_eq!(
