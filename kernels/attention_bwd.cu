@@ -128,13 +128,11 @@ template <u32 D, bool SAVED> __device__ inline void keys_stay(const Arguments& a
         cp_async_commit();
     };
 
-    {
-        const u32 filled = (keys + FILLED - 1) / FILLED * FILLED;
-        const T* keys_b = row(a.kv + place.keys, m0, 2 * place.C);
-        Rows::copy(shared_address(s_k), keys_b, 2 * place.C, keys, filled, thread, C::THREADS);
-        Rows::copy(shared_address(s_v), keys_b + place.C, 2 * place.C, keys, filled, thread, C::THREADS);
-        copy(s_steps, begin_n);
-    }
+    const u32 filled = (keys + FILLED - 1) / FILLED * FILLED;
+    const T* keys_b = row(a.kv + place.keys, m0, 2 * place.C);
+    Rows::copy(shared_address(s_k), keys_b, 2 * place.C, keys, filled, thread, C::THREADS);
+    Rows::copy(shared_address(s_v), keys_b + place.C, 2 * place.C, keys, filled, thread, C::THREADS);
+    copy(s_steps, begin_n);
 
     const float unit = a.scale * LOG2_E;
     const bool has_slice = C::slice_key() < keys;
@@ -158,8 +156,13 @@ template <u32 D, bool SAVED> __device__ inline void keys_stay(const Arguments& a
             }
         }
         cp_async_wait<0>();
-        // copies by other threads, awaited above, are read below; what the last step read of the other slot, of P
-        // and of dS is written below
+        if (n0 == begin_n) {
+            C::round(s_k, filled);
+            C::round(s_v, filled);
+        }
+        C::round(s_q, 2 * QUERIES);
+        // copies by other threads, awaited and rounded above, are read below; what the last step read of the other
+        // slot, of P and of dS is written below
         __syncthreads();
         if constexpr (STAGES<D> > 1) {
             slot ^= 1;
@@ -248,7 +251,8 @@ template <u32 D> __device__ inline void queries_stay(const Arguments& a) {
     Rows::copy(shared_address(s_dy), a.dy + first, place.C, in_block, QUERIES, thread, C::THREADS);
     copy(s_tiles, 0);
     cp_async_wait<0>();
-    __syncthreads();  // s_dy copied above by other threads, read below
+    C::round(s_q, 2 * QUERIES);
+    __syncthreads();  // s_q and s_dy copied and rounded above by other threads, read below
     const u32 chunk = thread % Rows::CHUNKS;
 #pragma unroll
     for (u32 r0 = 0; r0 < QUERIES; r0 += C::THREADS / Rows::CHUNKS) {
@@ -290,8 +294,11 @@ template <u32 D> __device__ inline void queries_stay(const Arguments& a) {
         const u32 keys = rows_from(m0, a.M, KEYS);
         const u32 own = C::own_keys(keys);
         cp_async_wait<0>();
-        // copies by other threads, awaited above, and s_delta are read below; what the last step read of the other
-        // slot and of s_ds is written below
+        const u32 filled = (keys + FILLED - 1) / FILLED * FILLED;
+        C::round(s_k, filled);
+        C::round(s_v, filled);
+        // copies by other threads, awaited and rounded above, and s_delta are read below; what the last step read of
+        // the other slot and of s_ds is written below
         __syncthreads();
         if constexpr (STAGES<D> > 1) {
             slot ^= 1;

@@ -95,6 +95,9 @@ template <u32 D> struct Core : Share<D> {
     static __device__ u32 query(u32 r) { return OfQueries::place(r); }
     static __device__ u32 key(u32 i) { return i * LANES + threadIdx.x % LANES; }
 
+    // Operands are what tensors have.
+    static __device__ void round(unsigned char*, u32) {}
+
     // s = a b^T for HEIGHT rows of a, and `keys` rows of b, four inner elements at a time.
     static __device__ void multiply(Scores& s, const unsigned char* s_a, const unsigned char* s_b, u32 keys) {
 #pragma unroll

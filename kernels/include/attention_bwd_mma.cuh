@@ -1,5 +1,6 @@
 // Products of the backward pass of attention on tensor cores: fragments as in mma.cuh, g = lane / 4, t = lane % 4.
-// In tf32 tensors are f32 and every operand is rounded to tf32 on its way into a product.
+// In tf32 tensors are f32; rows are rounded to tf32 once in shared memory, by the threads that copied them, and P and dS
+// on their way there.
 #pragma once
 
 #include "attention_bwd_share.cuh"
@@ -96,6 +97,19 @@ template <u32 D> struct Core : Share<D> {
     static __device__ u32 query(u32 r) { return threadIdx.x / LANES + r * EIGHT; }
     static __device__ u32 key(u32 i) { return i / 2 * PART + threadIdx.x % LANES * 2 + i % 2; }
 
+    // Rounds what this thread has copied with Rows::copy, and awaited, before a barrier passes it on to others.
+    static __device__ void round([[maybe_unused]] unsigned char* s, [[maybe_unused]] u32 rows) {
+#if defined(PVT_DTYPE_TF32)
+        static_assert(Base::QUERIES % (Base::THREADS / Rows::CHUNKS) == 0, "the same rows of q and of dO are a thread's");
+        const u32 thread = threadIdx.y * WARP + threadIdx.x;
+        for (u32 r = thread / Rows::CHUNKS; r < rows; r += Base::THREADS / Rows::CHUNKS) {
+            uint4* at = reinterpret_cast<uint4*>(s + Rows::offset(r, thread % Rows::CHUNKS));
+            const uint4 x = *at;
+            *at = uint4{operand(x.x), operand(x.y), operand(x.z), operand(x.w)};
+        }
+#endif
+    }
+
     // s = a b^T for HEIGHT rows of a, and `keys` rows of b.
     static __device__ void multiply(Scores& s, const unsigned char* s_a, const unsigned char* s_b, u32 keys) {
         const u32 matrix = threadIdx.x / EIGHT;
@@ -109,12 +123,13 @@ template <u32 D> struct Core : Share<D> {
 #pragma unroll
         for (u32 j = 0; j < Rows::CHUNKS; j += 2) {
             u32 a[4];
-            read(a, s_a, Rows::offset(threadIdx.x % HEIGHT, j + threadIdx.x / HEIGHT));
+            ldmatrix(a, shared_address(s_a) + Rows::offset(threadIdx.x % HEIGHT, j + threadIdx.x / HEIGHT));
 #pragma unroll
             for (u32 n = 0; n < Base::OWN_KEYS / WIDTH; n += 2) {
                 if (n * PART < keys) {
                     u32 b[4];  // both halves of part n, then of the next
-                    read(b, s_b, Rows::offset((n + matrix / 2) * PART + threadIdx.x % EIGHT, j + matrix % 2));
+                    ldmatrix(b, shared_address(s_b) +
+                                    Rows::offset((n + matrix / 2) * PART + threadIdx.x % EIGHT, j + matrix % 2));
                     mma(s.d[n], a, b[0], b[1]);
                     mma(s.d[n + 1], a, b[2], b[3]);
                 }
@@ -201,7 +216,7 @@ template <u32 D> struct Core : Share<D> {
             const u32 chunk = first + 2 * i + g / VEC;
             const u32 b0 = word(s_x + Rows::offset(even, chunk) + within);
             const u32 b1 = word(s_x + Rows::offset(even + 1, chunk) + within);
-            mma(y.d[i], a, operand(b0), operand(b1));
+            mma(y.d[i], a, b0, b1);
         }
 #else
 #pragma unroll
@@ -213,15 +228,6 @@ template <u32 D> struct Core : Share<D> {
             mma(y.d[i + 1], a, b[2], b[3]);
         }
 #endif
-    }
-
-    // Four matrices of an operand, rounded.
-    static __device__ void read(u32 (&x)[4], const unsigned char* s, u32 offset) {
-        ldmatrix(x, shared_address(s) + offset);
-#pragma unroll
-        for (u32 i = 0; i < 4; ++i) {
-            x[i] = operand(x[i]);
-        }
     }
 
     static __device__ u32 word(const unsigned char* s) { return *reinterpret_cast<const u32*>(s); }

@@ -34,7 +34,12 @@ pub(crate) fn to_tf32(value: f32) -> f32 {
 }
 
 /// softmax(q·kᵀ·scale)·v and ln Σ e^(score·scale), one query at a time.
-pub(crate) fn exact(q: &[f64], kv: &[f64], [b, n, m, heads, d]: Size, scale: f64) -> (Vec<f64>, Vec<f64>) {
+pub(crate) fn exact(
+    q: &[f64],
+    kv: &[f64],
+    [b, n, m, heads, d]: Size,
+    scale: f64,
+) -> (Vec<f64>, Vec<f64>) {
     let c = heads * d;
     let (mut y, mut lse) = (vec![0.0; b * n * c], Vec::new());
     for image in 0..b {

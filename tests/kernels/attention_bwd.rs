@@ -98,6 +98,7 @@ impl Case {
         let (q, kv) = (operands(&self.q), operands(&self.kv));
         let scale = 1.0 / (self.size[4] as f64).sqrt();
         let (y, lse) = exact(&q, &kv, self.size, scale);
+        #[expect(clippy::cast_possible_truncation, reason = "rounded as kernels would")]
         let narrow = |x: &[f64]| x.iter().map(|v| *v as f32).collect::<Vec<_>>();
         (
             rounded(dtype, &narrow(&y)).0,
