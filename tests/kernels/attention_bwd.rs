@@ -2,7 +2,7 @@
 
 use ptx_emu::{Launch, Report};
 use pvt_cuda::kernels::attention_bwd::{
-    AttentionBwdShape, AttentionSize, BwdKernel, launch_shape, shape_with,
+    AttentionBwdShape, AttentionSize, BwdKernel, launch_shape, shape_with, step_queries,
 };
 use pvt_cuda::target::DType;
 use pvt_testkit::compare::{rel_l2, widen};
@@ -398,15 +398,12 @@ fn any_split_gives_the_same() {
         }
     }
     // two rounds: 20 parts are 4 groups of 5, 14 parts 3 of 4 and one of 2
-    for (steps, groups) in [(20, 5), (14, 5)] {
-        for dtype in DTYPES {
-            let n = steps * 16 - 3;
+    for dtype in DTYPES {
+        for steps in [20, 14] {
+            let n = steps * step_queries(dtype.1, 128) - 3;
             let case = Case::random([1, n, 20, 2, 128]);
-            let step = if size_of(dtype.0) == 4 { 16 } else { 32 };
-            let found = case.split(steps * 16 / step).check(dtype);
-            if step == 16 {
-                assert_eq!(found.shape.counters, 2 * groups, "{:?}", found.shape);
-            }
+            let found = case.split(steps).check(dtype);
+            assert_eq!(found.shape.counters, 2 * (4 + 1), "{:?}", found.shape);
         }
     }
 }
