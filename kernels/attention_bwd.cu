@@ -43,7 +43,7 @@ constexpr u32 VEC_OF_F32 = sizeof(float4) / sizeof(float);
 static_assert(KEYS % FILLED == 0, "a tile is whole operands of products");
 
 // Blocks that a multiprocessor should hold at least: leaves 168 or 255 registers to a thread.
-template <u32 D> constexpr u32 RESIDENT = D > 64 || (D == 64 && sizeof(T) < sizeof(float)) ? 2 : 3;
+template <u32 D> constexpr u32 RESIDENT = D >= 64 ? 2 : 3;
 // Tiles of what a loop goes over that are on chip: the next ones come during a step, but where they would not fit.
 template <u32 D> constexpr u32 STAGES = D > 64 && sizeof(T) == sizeof(float) ? 1 : 2;
 

@@ -102,6 +102,7 @@ template <u32 D> struct Core : Share<D> {
 #if defined(PVT_DTYPE_TF32)
         static_assert(Base::QUERIES % (Base::THREADS / Rows::CHUNKS) == 0, "the same rows of q and of dO are a thread's");
         const u32 thread = threadIdx.y * WARP + threadIdx.x;
+#pragma unroll 2
         for (u32 r = thread / Rows::CHUNKS; r < rows; r += Base::THREADS / Rows::CHUNKS) {
             uint4* at = reinterpret_cast<uint4*>(s + Rows::offset(r, thread % Rows::CHUNKS));
             const uint4 x = *at;
