@@ -113,9 +113,6 @@ pub enum ShapeError {
         /// What was asked for.
         found: String,
     },
-    /// Gradients in a plan of kernels.
-    #[error("a plan of kernels has no gradients; plan for the CPU")]
-    NoGradients,
     /// No way to keep activations.
     #[error("`{found}` is no way to keep activations; use everything, recompute or blocks")]
     Keep {

@@ -7,6 +7,7 @@ mod table {
 }
 pub mod adamw;
 pub mod attention;
+pub mod attention_bwd;
 pub mod head_bwd;
 pub mod layernorm;
 pub mod layernorm_bwd;

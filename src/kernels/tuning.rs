@@ -11,6 +11,7 @@ pub const MODULES: &[(&str, &[&str])] = &[
     ("preprocess", &["f32"]),
     ("fill", &["f32"]),
     ("attention", &["f32", "tf32", "f16", "bf16"]),
+    ("attention_bwd", &["f32", "tf32", "f16", "bf16"]),
     ("mlp", &["f32", "tf32", "f16", "bf16"]),
     ("patch_conv", &["f32", "tf32", "f16", "bf16"]),
     ("layernorm_bwd", &["f32", "f16", "bf16"]),

@@ -112,9 +112,6 @@ impl Plan {
         if spec.batch == 0 {
             return Err(ShapeError::EmptyBatch.into());
         }
-        if spec.train.is_some() && spec.kernels.is_some() {
-            return Err(ShapeError::NoGradients.into());
-        }
         let mut net = Net {
             builder: spec
                 .kernels

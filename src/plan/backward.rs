@@ -3,12 +3,15 @@
 
 use super::{BufferId, Builder, Elements, Order, Target};
 use crate::error::Result;
+use crate::kernels::attention_bwd::launch_shape;
+use crate::kernels::layernorm_bwd;
+use crate::kernels::weight_grad::Weight;
 use crate::ops::Norm;
 use crate::ops::attention_bwd::AttentionBwd;
 use crate::ops::fill::Fill;
 use crate::ops::layernorm_bwd::LayerNormBwd;
 use crate::ops::linear::{Epilogue, Linear};
-use crate::ops::linear_bwd::LinearBwd;
+use crate::ops::linear_bwd::{LinearBwd, Sizes};
 use crate::ops::patch_conv::Pixels;
 use crate::ops::patch_conv_bwd::{PatchConvBwdData, PatchConvBwdWeight};
 use crate::ops::pos_embed_bwd::PosEmbedBwd;
@@ -85,6 +88,8 @@ impl Builder {
             None
         };
         let scratch = self.scratch(LinearBwd::scratch_len(rows, inner, cols))?;
+        let sizes = Sizes { rows, inner, cols };
+        let shared = self.shared_by_rows(Weight::Linear, sizes)?;
         let op = LinearBwd {
             rows,
             inner,
@@ -94,7 +99,7 @@ impl Builder {
             dweight,
             dbias,
             scratch,
-            shared: None,
+            shared,
         };
         self.step(&format!("d {label}"), op)
     }
@@ -134,7 +139,14 @@ impl Builder {
             dgamma: self.gradient(format!("{label}.weight"), &[channels])?,
             dbeta: self.gradient(format!("{label}.bias"), &[channels])?,
             scratch: self.scratch(LayerNormBwd::scratch_len(rows, channels))?,
-            shared: None,
+            shared: match self.kernels {
+                Some(dtype) => {
+                    let partials = layernorm_bwd::partials(dtype, rows, channels);
+                    let counters = layernorm_bwd::counters(dtype, rows, channels);
+                    self.shared_by_blocks(partials, counters)?
+                }
+                None => None,
+            },
         };
         let dy_rows = op.dy_row(rows.saturating_sub(1)) + 1;
         self.holds(label, dy, elements("gradient", &[dy_rows, channels])?)?;
@@ -162,7 +174,7 @@ impl Builder {
             self.holds(label, buffer, len)?;
         }
         let (dq, dkv) = (self.activation(&[q_len])?, self.activation(&[kv_len])?);
-        let op = AttentionBwd {
+        let mut op = AttentionBwd {
             batch,
             queries,
             keys,
@@ -176,6 +188,12 @@ impl Builder {
             dkv,
             shared: None,
         };
+        let shape = self
+            .kernels
+            .and_then(|dtype| launch_shape(dtype, op.size()));
+        if let Some(shape) = shape {
+            op.shared = self.shared_by_blocks(shape.scratch, shape.counters)?;
+        }
         self.step(&format!("d {label}"), op)?;
         Ok((dq, dkv))
     }
@@ -212,6 +230,11 @@ impl Builder {
             shared: None,
         };
         op.scratch = self.scratch(op.scratch_len())?;
+        let kind = match pixels {
+            Pixels::Nhwc => Weight::Tokens,
+            Pixels::Nchw => Weight::Pixels,
+        };
+        op.shared = self.shared_by_rows(kind, op.sizes())?;
         self.step(&format!("d {label}"), op)
     }
 

@@ -2,6 +2,7 @@
 
 use super::{BufferId, Builder, Order};
 use crate::error::Result;
+use crate::kernels::head_bwd;
 use crate::ops::cross_entropy::CrossEntropy;
 use crate::ops::head_bwd::HeadBwd;
 use crate::shape::elements;
@@ -31,7 +32,10 @@ impl Builder {
             scale: None,
             loss,
             dlogits,
-            shared: None,
+            shared: match self.kernels {
+                Some(_) => self.shared_by_blocks(batch, 1)?,
+                None => None,
+            },
         };
         self.step("loss", op)?;
         Ok((loss, dlogits))
@@ -69,7 +73,10 @@ impl Builder {
             dbeta: self.gradient(format!("{norm}.bias"), &[channels])?,
             dweight: self.gradient(format!("{label}.weight"), &shape)?,
             dbias: self.gradient(format!("{label}.bias"), &[classes])?,
-            scratch: None,
+            scratch: match self.kernels {
+                Some(_) => Some(self.f32s(head_bwd::scratch(batch, channels, classes))),
+                None => None,
+            },
         };
         let dx = op.dx;
         self.step(&format!("d {label}"), op)?;

@@ -4,8 +4,10 @@ use super::builder::Kind;
 use super::{BufferId, Builder, Elements};
 use crate::error::Result;
 use crate::kernels::parts::{Family, MOST_SHARED_TILES, parts_tile};
+use crate::kernels::weight_grad::{Weight, weight_tile};
 use crate::ops::InParts;
 use crate::ops::fill::Fill;
+use crate::ops::linear_bwd::Sizes;
 use crate::ops::patch_conv::{PatchConv, Pixels};
 
 impl Builder {
@@ -54,7 +56,7 @@ impl Builder {
         if tile.blocks > 1 {
             let len = tile.partials(images.0.saturating_mul(images.1), cols);
             let partials = self.buffer(len, Elements::F32, Kind::Activation);
-            parts.shared = Some((partials, self.arrivals()?));
+            parts.shared = Some((partials, self.arrivals(MOST_SHARED_TILES)?));
         }
         Ok(Some(parts))
     }
@@ -71,13 +73,42 @@ impl Builder {
         Ok(PatchConv { parts, ..op })
     }
 
-    /// Counters of blocks, which every launch leaves at zero: all steps have the same.
-    fn arrivals(&mut self) -> Result<BufferId> {
-        if let Some(known) = self.arrived {
+    /// Counters of blocks, which every launch leaves at zero: steps have the same, if they are enough.
+    pub(super) fn arrivals(&mut self, counters: usize) -> Result<BufferId> {
+        if let Some(known) = self.arrived
+            && self.buffers[known.index()].len >= counters
+        {
             return Ok(known);
         }
-        let counters = self.filled("arrivals", MOST_SHARED_TILES, 0.0)?;
+        let counters = self.filled("arrivals", counters.max(MOST_SHARED_TILES), 0.0)?;
         self.arrived = Some(counters);
         Ok(counters)
+    }
+
+    /// What blocks of a kernel share: `partials` f32, and counters.
+    pub(super) fn shared_by_blocks(
+        &mut self,
+        partials: usize,
+        counters: usize,
+    ) -> Result<Option<(BufferId, BufferId)>> {
+        if partials == 0 {
+            return Ok(None);
+        }
+        Ok(Some((self.f32s(partials), self.arrivals(counters)?)))
+    }
+
+    /// The same for the gradient of a weight [cols, inner] over `rows` rows.
+    pub(super) fn shared_by_rows(
+        &mut self,
+        kind: Weight,
+        Sizes { rows, inner, cols }: Sizes,
+    ) -> Result<Option<(BufferId, BufferId)>> {
+        let tile = self
+            .kernels
+            .map(|dtype| weight_tile(dtype, kind, rows, inner, cols));
+        let [partials, counters] = tile.map_or([0; 2], |tile| {
+            [tile.partials(cols, inner), tile.counters(cols, inner)]
+        });
+        self.shared_by_blocks(partials, counters)
     }
 }

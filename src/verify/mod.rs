@@ -160,7 +160,7 @@ pub fn verify(options: &VerifyOptions) -> Result<Report> {
             produced.add("loss".to_owned(), vec![1], vec![loss as f32]);
         }
     }
-    if spec.kernels.is_none() && reference.names().any(|name| name.starts_with("grad")) {
+    if reference.names().any(|name| name.starts_with("grad")) {
         let labels = labels(&reference, &config, spec.batch)?;
         let inputs = [pixels.as_slice(), &labels];
         produced.gradients(

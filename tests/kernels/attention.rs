@@ -1,13 +1,11 @@
 //! `attention_fwd_d<D>`, `attention_long_fwd_d<D>`
 
-use std::path::Path;
-
 use ptx_emu::{Launch, Report};
 use pvt_cuda::kernels::attention::launch_shape;
 use pvt_cuda::target::DType;
-use pvt_cuda::weights::TensorFile;
 use pvt_testkit::compare::{rel_l2, widen};
 
+use crate::attention_reference::references;
 use crate::run::{Value, random, rounded, run, values};
 
 pub(crate) const DTYPES: [(&str, DType); 4] = [
@@ -31,12 +29,17 @@ fn tolerances(dtype: &str) -> (f64, f64) {
 }
 
 /// Rounded to tf32: to 10 bits of mantissa, ties away from zero.
-fn to_tf32(value: f32) -> f32 {
+pub(crate) fn to_tf32(value: f32) -> f32 {
     f32::from_bits((value.to_bits() + 0x1000) & !0x1fff)
 }
 
 /// softmax(q·kᵀ·scale)·v and ln Σ e^(score·scale), one query at a time.
-fn exact(q: &[f64], kv: &[f64], [b, n, m, heads, d]: Size, scale: f64) -> (Vec<f64>, Vec<f64>) {
+pub(crate) fn exact(
+    q: &[f64],
+    kv: &[f64],
+    [b, n, m, heads, d]: Size,
+    scale: f64,
+) -> (Vec<f64>, Vec<f64>) {
     let c = heads * d;
     let (mut y, mut lse) = (vec![0.0; b * n * c], Vec::new());
     for image in 0..b {
@@ -267,54 +270,25 @@ fn huge_and_equal_scores() {
 
 #[test]
 fn matches_the_stored_reference_vectors() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/reference");
-    let file = TensorFile::open(path.join("sra-op.safetensors")).unwrap();
-    let mut cases = 0;
-    for name in file.names().filter_map(|name| name.strip_suffix(".out")) {
-        // [B, heads, tokens, d] as tokens [B, tokens, heads d]
-        let heads_joined = |key: &str| {
-            let tensor = file.get(&format!("{name}.{key}")).unwrap();
-            let &[b, heads, tokens, d] = tensor.shape else {
-                panic!("{name}.{key} has shape {:?}", tensor.shape)
-            };
-            let stored = tensor.to_f32().unwrap();
-            let place = |i: usize| {
-                let (row, head, k) = (i / (heads * d), i / d % heads, i % d);
-                let (image, token) = (row / tokens, row % tokens);
-                stored[((image * heads + head) * tokens + token) * d + k]
-            };
-            let joined: Vec<f32> = (0..stored.len()).map(place).collect();
-            (joined, [b, heads, tokens, d])
-        };
-        let (q, [b, heads, n, d]) = heads_joined("q");
-        let (k, [_, _, m, _]) = heads_joined("k");
-        let (v, out) = (heads_joined("v").0, heads_joined("out").0);
-        let c = heads * d;
-        let kv = k.chunks(c).zip(v.chunks(c));
+    for stored in references() {
         let case = Case {
-            size: [b, n, m, heads, d],
-            q,
-            kv: kv.flat_map(|(k, v)| [k, v].concat()).collect(),
-            scale: file
-                .get(&format!("{name}.scale"))
-                .unwrap()
-                .to_f32()
-                .unwrap()[0],
+            size: stored.size,
+            q: stored.q,
+            kv: stored.kv,
+            scale: stored.scale,
             with_lse: true,
             long: false,
         };
-        let lse = file.get(&format!("{name}.lse")).unwrap().to_f32().unwrap();
         for dtype in &DTYPES[..2] {
-            let (y, found, _) = case.run(*dtype);
+            let (y, lse, _) = case.run(*dtype);
             let (bound_y, bound_lse) = tolerances(dtype.0);
-            let error = rel_l2(&values("f32", &y), &widen(&out));
-            assert!(error < bound_y, "{name} {}: {error:e}", dtype.0);
-            let error = rel_l2(&values("f32", &found), &widen(&lse));
-            assert!(error < bound_lse, "{name} {}: lse {error:e}", dtype.0);
+            let place = format!("{} {}", stored.name, dtype.0);
+            let error = rel_l2(&values("f32", &y), &widen(&stored.y));
+            assert!(error < bound_y, "{place}: {error:e}");
+            let error = rel_l2(&values("f32", &lse), &widen(&stored.lse));
+            assert!(error < bound_lse, "{place}: lse {error:e}");
         }
-        cases += 1;
     }
-    assert_eq!(cases, 7);
 }
 
 #[test]

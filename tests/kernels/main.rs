@@ -4,7 +4,10 @@
 mod abi;
 mod adamw;
 mod attention;
+mod attention_bwd;
+mod attention_bwd_cost;
 mod attention_cost;
+mod attention_reference;
 mod cross_entropy;
 mod fill;
 mod gelu;

@@ -3,6 +3,7 @@
 pub mod compare;
 pub mod hash;
 pub mod oracle;
+pub mod oracle_attention_bwd;
 pub mod oracle_cross_entropy;
 pub mod oracle_head_bwd;
 pub mod oracle_layernorm_bwd;

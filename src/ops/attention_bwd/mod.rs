@@ -13,10 +13,12 @@
 //! P is computed once more; it never exists for a whole image. Dao et al. 2022, algorithm 4, without its atomics.
 
 mod cpu;
+mod launch;
 
 use super::{Op, OpSpec, count};
 use crate::cpu::Real;
 use crate::dtype::DType;
+use crate::kernels::attention_bwd::AttentionSize;
 use crate::launch::{Launch, LaunchError};
 use crate::plan::BufferId;
 use crate::target::cpu::{Lanes, Memory};
@@ -42,6 +44,17 @@ pub(crate) struct AttentionBwd {
 impl AttentionBwd {
     pub(crate) fn channels(&self) -> usize {
         self.heads * self.head_dim
+    }
+
+    /// The sizes that the kernels go by.
+    pub(crate) fn size(&self) -> AttentionSize {
+        AttentionSize {
+            batch: self.batch,
+            queries: self.queries,
+            keys: self.keys,
+            heads: self.heads,
+            head_dim: self.head_dim,
+        }
     }
 }
 
@@ -76,8 +89,8 @@ impl OpSpec for AttentionBwd {
         cpu::lane_len(self)
     }
 
-    fn launches(&self, _dtype: DType) -> Result<Vec<Launch>, LaunchError> {
-        Ok(Vec::new())
+    fn launches(&self, dtype: DType) -> Result<Vec<Launch>, LaunchError> {
+        launch::backward(self, dtype)
     }
 
     fn run<T: Real>(&self, memory: &mut Memory<'_, T>, lanes: &Lanes<T>) {

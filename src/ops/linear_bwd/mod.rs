@@ -13,7 +13,7 @@
 mod cpu;
 mod launch;
 
-pub(super) use cpu::{Sizes, backward};
+pub(crate) use cpu::{Sizes, backward};
 
 use super::{Op, OpSpec, count};
 use crate::cpu::Real;
