@@ -80,8 +80,13 @@ fn half(dtype: DType) {
                 continue;
             }
             let ratio = t.rel_l2 / theirs;
+            let most = if t.name.starts_with("grad.") {
+                3.0
+            } else {
+                2.0
+            };
             assert!(
-                ratio <= 2.0,
+                ratio <= most,
                 "{case} {dtype} {}: {:e}, PyTorch {theirs:e}",
                 t.name,
                 t.rel_l2
