@@ -260,38 +260,3 @@ impl Builder {
         }
     }
 }
-
-/// Launches against the kernels of this build, for tests.
-#[cfg(test)]
-pub(crate) mod check {
-    use super::{Arg, Launch};
-    use crate::dtype::DType;
-    use crate::kernels::{module, modules};
-
-    /// All types that kernels compute in.
-    pub(crate) const DTYPES: [DType; 4] = [DType::F32, DType::Tf32, DType::F16, DType::Bf16];
-
-    /// Holds number and kinds of arguments, threads and grid of a launch to the kernel's PTX, where this build has any.
-    pub(crate) fn fits_its_kernel(launch: &Launch) {
-        if modules().is_err() {
-            return;
-        }
-        let kernel = launch.kernel;
-        let module = module(kernel.module, kernel.dtype).unwrap().unwrap();
-        let entry = format!(".entry {kernel}(");
-        let (_, text) = module.ptx.split_once(entry.as_str()).unwrap();
-        let (params, rest) = text.split_once(')').unwrap();
-        let found = params.split_whitespace().filter(|word| word.len() == 4);
-        let wanted = launch.args.iter().map(|arg| match arg {
-            Arg::Buffer(..) | Arg::Null | Arg::U64(_) => ".u64",
-            Arg::U32(_) => ".u32",
-            Arg::F32(_) => ".f32",
-        });
-        assert!(wanted.eq(found), "{launch:?}: {params}");
-        let (_, threads) = rest.split_once(".maxntid ").unwrap();
-        let threads = threads.split([',', '\n']).next().unwrap().trim();
-        assert_eq!(launch.block, [threads.parse().unwrap(), 1, 1], "{launch:?}");
-        assert!(launch.args.len() <= super::MOST_ARGS, "{launch:?}");
-        assert!(launch.grid.iter().all(|&n| n > 0), "{launch:?}");
-    }
-}

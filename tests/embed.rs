@@ -323,7 +323,7 @@ fn parameters_of_another_model_or_mode_are_refused() {
         Arc::new(Plan::new(&variant.config(), spec).unwrap())
     };
     let own = plan(Variant::Tiny, Mode::Classify, 64);
-    let params = Params::<f32>::load(&own, |_, _| Ok::<_, Error>(())).unwrap();
+    let params = Params::load(&own, |_, _| Ok::<_, Error>(())).unwrap();
     let bind = |plan: Arc<Plan>| Executor::new(plan, params.clone(), CpuTarget::new(1).unwrap());
     assert!(bind(own).is_ok());
     assert!(

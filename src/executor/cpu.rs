@@ -16,13 +16,39 @@ pub struct Params<T: Real = f32> {
     block: Block<T>,
 }
 
-impl<T: Real> Params<T> {
+impl Params {
     /// Reads every parameter of `plan` through `read`, which fills a slice of the parameter's
     /// length in checkpoint order.
     ///
     /// # Errors
     /// What `read` returns; [`ShapeError::Memory`] where there is not enough.
     pub fn load<E: Into<Error>>(
+        plan: &Plan,
+        read: impl FnMut(&Param, &mut [f32]) -> Result<(), E>,
+    ) -> Result<Arc<Self>> {
+        Self::load_as(plan, read)
+    }
+
+    /// Random parameters for measuring: uniform with standard deviation 0.02, LayerNorm weights 1,
+    /// every other vector 0. The same on every machine.
+    ///
+    /// # Errors
+    /// [`ShapeError::Memory`] where there is not enough.
+    pub fn random(plan: &Plan) -> Result<Arc<Self>> {
+        let mut random = Random::new();
+        Self::load(plan, |param, values| {
+            random.fill(param, values);
+            Ok::<_, Error>(())
+        })
+    }
+}
+
+impl<T: Real> Params<T> {
+    /// As [`Params::load`], for executors that compute in `T`.
+    ///
+    /// # Errors
+    /// As [`Params::load`].
+    pub fn load_as<E: Into<Error>>(
         plan: &Plan,
         mut read: impl FnMut(&Param, &mut [f32]) -> Result<(), E>,
     ) -> Result<Arc<Self>> {
@@ -49,19 +75,6 @@ impl<T: Real> Params<T> {
         let at = param.offset / size_of::<f32>();
         let to = &mut self.block.as_mut_slice()[at..at + param.len()];
         CpuTarget::lay_out(param, values, to);
-    }
-
-    /// Random parameters for measuring: uniform with standard deviation 0.02, LayerNorm weights 1,
-    /// every other vector 0. The same on every machine.
-    ///
-    /// # Errors
-    /// [`ShapeError::Memory`] where there is not enough.
-    pub fn random(plan: &Plan) -> Result<Arc<Self>> {
-        let mut random = Random::new();
-        Self::load(plan, |param, values| {
-            random.fill(param, values);
-            Ok::<_, Error>(())
-        })
     }
 }
 

@@ -72,7 +72,7 @@ pub(super) fn backward(
     net: &mut Net<'_>,
     stage: &Stage<'_>,
     j: usize,
-    saved: Saved,
+    saved: &Saved,
     stream: BufferId,
 ) -> Result<()> {
     let label = format!("block{}.{j}", stage.number());

@@ -50,7 +50,7 @@ pub(super) fn backward(
     wanted: (bool, Option<BufferId>),
 ) -> Result<Option<BufferId>> {
     for (j, block) in saved.blocks.into_iter().enumerate().rev() {
-        block::backward(net, stage, j, block, d)?;
+        block::backward(net, stage, j, &block, d)?;
     }
     patch_embed::backward(net, stage, &saved.embed, d, wanted)
 }

@@ -182,19 +182,17 @@ impl Net<'_> {
             let shape = [branches, batch];
             self.drop_path = Some(self.builder.named_input("drop_path", &shape, Elements::F32));
         }
-        Ok(Some(match labels {
-            Some(labels) => Given::Labels(labels),
-            None => {
-                let elements = self.builder.tensor();
-                let mut maps = Vec::new();
-                for (i, shape) in shapes.iter().enumerate() {
-                    let name = format!("grad.feature{}", i + 1);
-                    let shape = [batch, shape.grid.0, shape.grid.1, shape.channels];
-                    maps.push(self.builder.named_input(&name, &shape, elements));
-                }
-                Given::Maps(maps)
-            }
-        }))
+        if let Some(labels) = labels {
+            return Ok(Some(Given::Labels(labels)));
+        }
+        let elements = self.builder.tensor();
+        let mut maps = Vec::new();
+        for (i, shape) in shapes.iter().enumerate() {
+            let name = format!("grad.feature{}", i + 1);
+            let shape = [batch, shape.grid.0, shape.grid.1, shape.channels];
+            maps.push(self.builder.named_input(&name, &shape, elements));
+        }
+        Ok(Some(Given::Maps(maps)))
     }
 
     /// Appends the backward pass: loss, head, and the stages from the last to the first that is not frozen.

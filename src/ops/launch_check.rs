@@ -1,8 +1,12 @@
 //! Launches against the parameter lists of the kernels' own PTX.
 
+use crate::dtype::DType;
 use crate::kernels::module;
 use crate::launch::{Arg, Launch};
 use crate::plan::{BufferId, Builder};
+
+/// All types that kernels compute in.
+pub(super) const DTYPES: [DType; 4] = [DType::F32, DType::Tf32, DType::F16, DType::Bf16];
 
 /// Some buffers.
 pub(super) fn buffers<const N: usize>() -> [BufferId; N] {

@@ -89,7 +89,7 @@ impl<T: Real> CpuLearner<T> {
     ) -> Result<Self> {
         let plan = Arc::new(Plan::new(&config, spec.plan(&config)?)?);
         let params = trained(&config, &spec.optimizer, state)?;
-        let loaded = Params::<T>::load(&plan, |_, _| Ok::<_, Error>(()))?;
+        let loaded = Params::<T>::load_as(&plan, |_, _| Ok::<_, Error>(()))?;
         let mut learner = Self {
             executor: Executor::new(plan, loaded, target.clone())?,
             config,
@@ -201,7 +201,7 @@ impl<T: Real> CpuLearner<T> {
             plain => {
                 let spec = PlanSpec::infer(batch, self.spec.image, Mode::Classify);
                 let plan = Arc::new(Plan::new(&self.config, spec)?);
-                let loaded = Params::<T>::load(&plan, |_, _| Ok::<_, Error>(()))?;
+                let loaded = Params::<T>::load_as(&plan, |_, _| Ok::<_, Error>(()))?;
                 let executor = Executor::new(plan, loaded, self.target.clone())?;
                 plain.insert((batch, false, executor))
             }

@@ -66,7 +66,7 @@ impl Case {
             ..PlanSpec::train(self.batch, self.image, Mode::Classify, train)
         };
         let plan = Arc::new(Plan::new(&self.config, spec).unwrap());
-        let params = Params::<T>::load(&plan, |p, out| self.weights.read(&p.name, out));
+        let params = Params::<T>::load_as(&plan, |p, out| self.weights.read(&p.name, out));
         Executor::new(plan, params.unwrap(), CpuTarget::new(threads).unwrap()).unwrap()
     }
 
@@ -309,7 +309,7 @@ fn a_backbone_takes_gradients_of_its_maps() {
     };
     let spec = PlanSpec::train(case.batch, case.image, Mode::Backbone, train);
     let plan = Arc::new(Plan::new(&case.config, spec).unwrap());
-    let params = Params::<f64>::load(&plan, |p, out| case.weights.read(&p.name, out)).unwrap();
+    let params = Params::<f64>::load_as(&plan, |p, out| case.weights.read(&p.name, out)).unwrap();
     let maps: Vec<Vec<f64>> = plan.inputs()[1..]
         .iter()
         .map(|i| noise(&i.name, i.len()))

@@ -94,7 +94,7 @@ where
 }
 
 fn executor(plan: &Arc<Plan>) -> Executor<f64> {
-    let params = Params::load(plan, |_, _| Ok::<_, Error>(()));
+    let params = Params::load_as(plan, |_, _| Ok::<_, Error>(()));
     Executor::new(plan.clone(), params.unwrap(), CpuTarget::new(2).unwrap()).unwrap()
 }
 

@@ -266,7 +266,7 @@ mod tests {
         ] {
             let (x, w) = (ramp(rows * inner, 1), ramp(cols * inner, 2));
             let mut packed = vec![0.0; w.len()];
-            pack(&w, inner, |k| k, &mut packed);
+            pack(&w, inner, |c, k| c * inner + k, &mut packed);
             let mut y = vec![0.5; rows * cols];
             let mut block = MatMut::new(&mut y, rows, cols, cols);
             Panels::new(&packed, inner, cols).add_product(

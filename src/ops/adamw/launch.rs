@@ -50,7 +50,7 @@ pub(super) fn step(op: &AdamW, dtype: DType) -> Result<Vec<Launch>, LaunchError>
 mod tests {
     use super::*;
     use crate::kernels::adamw::LossScale;
-    use crate::ops::launch_check::{buffers, check};
+    use crate::ops::launch_check::{DTYPES, buffers, check};
 
     #[test]
     fn launches_are_what_kernels_take() {
@@ -68,7 +68,7 @@ mod tests {
             partials,
             arrived,
         ] = buffers();
-        for dtype in [DType::F32, DType::Tf32, DType::F16, DType::Bf16] {
+        for dtype in DTYPES {
             let op = AdamW {
                 len: 24_500_000,
                 blocks: 6000,

@@ -76,7 +76,7 @@ pub(super) fn backward(op: &AttentionBwd, dtype: DType) -> Result<Vec<Launch>, L
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::launch_check::{buffers, check};
+    use crate::ops::launch_check::{DTYPES, buffers, check};
 
     #[test]
     fn launches_are_what_kernels_take() {
@@ -95,7 +95,7 @@ mod tests {
             dkv,
             shared: Some((sums, arrived)),
         };
-        for dtype in [DType::F32, DType::Tf32, DType::F16, DType::Bf16] {
+        for dtype in DTYPES {
             for (batch, queries, keys, heads) in [
                 (1, 3136, 49, 1),
                 (32, 784, 49, 2),

@@ -21,7 +21,7 @@ pub(super) fn forward<T: Real>(
         .zip(labels)
     {
         let label: f64 = label.into();
-        let Some(own) = (0..k).find(|&class| class as f64 == label) else {
+        let Some(own) = (0..k).find(|&class| (class as f64).total_cmp(&label).is_eq()) else {
             gradient.fill(T::ZERO);
             loss = f64::NAN;
             continue;

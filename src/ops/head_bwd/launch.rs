@@ -63,7 +63,7 @@ pub(super) fn backward(op: &HeadBwd, dtype: DType) -> Result<Vec<Launch>, Launch
 mod tests {
     use super::*;
     use crate::ops::Norm;
-    use crate::ops::launch_check::{buffers, check};
+    use crate::ops::launch_check::{DTYPES, buffers, check};
 
     #[test]
     fn launches_are_what_kernels_take() {
@@ -80,7 +80,7 @@ mod tests {
             dbias,
             scratch,
         ] = buffers();
-        for dtype in [DType::F32, DType::Tf32, DType::F16, DType::Bf16] {
+        for dtype in DTYPES {
             for (batch, classes) in [(1, 10), (32, 1000)] {
                 let op = HeadBwd {
                     batch,

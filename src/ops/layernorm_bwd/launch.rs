@@ -48,12 +48,12 @@ pub(super) fn backward(op: &LayerNormBwd, dtype: DType) -> Result<Vec<Launch>, L
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::launch_check::{buffers, check};
+    use crate::ops::launch_check::{DTYPES, buffers, check};
 
     #[test]
     fn launches_are_what_kernels_take() {
         let [x, gamma, dy, dx, dgamma, dbeta, partials, arrived] = buffers();
-        for dtype in [DType::F32, DType::Tf32, DType::F16, DType::Bf16] {
+        for dtype in DTYPES {
             for (rows, channels) in [
                 (3136, 64),
                 (784 * 32, 128),

@@ -124,8 +124,8 @@ fn in_parts(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::launch::check::{DTYPES, fits_its_kernel};
     use crate::launch::{Access, Arg};
+    use crate::ops::launch_check::{DTYPES, check};
     use crate::plan::Builder;
 
     #[test]
@@ -150,7 +150,7 @@ mod tests {
                         parts: None,
                     };
                     let [launch] = forward(&op, dtype).unwrap().try_into().unwrap();
-                    fits_its_kernel(&launch);
+                    check(&launch);
                     launch
                 };
                 let kept = launch(Epilogue::Gelu(Some(other)));

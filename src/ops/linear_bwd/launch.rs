@@ -36,8 +36,8 @@ pub(super) fn backward(op: &LinearBwd, dtype: DType) -> Result<Vec<Launch>, Laun
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::launch::check::{DTYPES, fits_its_kernel};
     use crate::launch::{Access, Arg};
+    use crate::ops::launch_check::{DTYPES, check};
     use crate::plan::Builder;
 
     #[test]
@@ -67,7 +67,7 @@ mod tests {
                         shared,
                     };
                     let [launch] = backward(&op, dtype).unwrap().try_into().unwrap();
-                    fits_its_kernel(&launch);
+                    check(&launch);
                     assert_eq!(launch.args[2], Arg::Buffer(dweight, Access::InOut));
                     // no scratch, no sharing
                     let scratch = launch.args[4] != Arg::Null;

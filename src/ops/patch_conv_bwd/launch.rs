@@ -113,12 +113,14 @@ fn sized(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::launch::check::{DTYPES, fits_its_kernel};
     use crate::launch::{Access, Arg};
+    use crate::ops::launch_check::{DTYPES, check};
     use crate::plan::Builder;
 
     /// Batch, grid, input channels, patch, output channels, pixels.
-    const CASES: [(usize, (usize, usize), usize, usize, usize, Pixels); 5] = [
+    type Case = (usize, (usize, usize), usize, usize, usize, Pixels);
+
+    const CASES: [Case; 5] = [
         (256, (224, 224), 3, 4, 64, Pixels::Nchw),
         (2, (226, 231), 3, 4, 64, Pixels::Nchw),
         (256, (56, 56), 64, 8, 64, Pixels::Nhwc),
@@ -149,7 +151,7 @@ mod tests {
                         shared,
                     };
                     let [launch] = weight(&op, dtype).unwrap().try_into().unwrap();
-                    fits_its_kernel(&launch);
+                    check(&launch);
                     let scratch = launch.args[4] != Arg::Null;
                     assert_eq!(scratch, launch.grid[2] > 1, "{launch:?}");
                     assert!(!scratch || shared.is_some(), "{launch:?}");
@@ -171,7 +173,7 @@ mod tests {
                         accumulate,
                     };
                     let launches = data(&op, dtype).unwrap();
-                    launches.iter().for_each(fits_its_kernel);
+                    launches.iter().for_each(check);
                     // zeros where patches leave some of dx out, and nothing else makes it whole
                     let fills = !accumulate && !op.covers();
                     assert_eq!(launches.len(), 1 + usize::from(fills));

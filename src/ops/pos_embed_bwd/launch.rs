@@ -39,12 +39,12 @@ pub(super) fn backward(op: &PosEmbedBwd, dtype: DType) -> Result<Vec<Launch>, La
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::launch_check::{buffers, check};
+    use crate::ops::launch_check::{DTYPES, buffers, check};
 
     #[test]
     fn launches_are_what_kernels_take() {
         let [d, dtable, dclass] = buffers();
-        for dtype in [DType::F32, DType::Tf32, DType::F16, DType::Bf16] {
+        for dtype in DTYPES {
             for dclass in [None, Some(dclass)] {
                 let mut op = PosEmbedBwd {
                     batch: 3,

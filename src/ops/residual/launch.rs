@@ -32,12 +32,12 @@ pub(super) fn forward(op: &Residual, dtype: DType) -> Result<Vec<Launch>, Launch
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::launch_check::{buffers, check};
+    use crate::ops::launch_check::{DTYPES, buffers, check};
 
     #[test]
     fn launches_are_what_kernels_take() {
         let [a, b, factors, y] = buffers();
-        for dtype in [DType::F32, DType::Tf32, DType::F16, DType::Bf16] {
+        for dtype in DTYPES {
             for a in [None, Some(a)] {
                 for factors in [None, Some((factors, 24, 3))] {
                     let op = Residual {
