@@ -4,6 +4,7 @@
 //! nothing and chooses nothing.
 
 mod arena;
+mod attention;
 mod backward;
 mod books;
 mod buffers;

@@ -3,7 +3,7 @@
 use ptx_emu::Counters;
 
 use crate::attention::{DTYPES, Size};
-use crate::attention_bwd::{Case, Found};
+use crate::attention_bwd_case::{Case, Found};
 use crate::run::size_of;
 
 /// Conflicts of banks are few.

@@ -5,6 +5,7 @@ mod abi;
 mod adamw;
 mod attention;
 mod attention_bwd;
+mod attention_bwd_case;
 mod attention_bwd_cost;
 mod attention_cost;
 mod attention_reference;

@@ -1,7 +1,7 @@
 //! Cross-entropy of logits against one class per image, with label smoothing, and its gradient in the same pass.
 //!
-//! With p = softmax(logits) and t[k] = ε/K, and 1 − ε more for the image's class:
-//! loss = −mean over images of Σ t[k] · ln p[k], dlogits = (p − t) / B, times `scale` if there is one.
+//! With p = softmax(logits) and t = ε/K for each class, and 1 − ε more for the image's own:
+//! loss = −mean over images of Σ t · ln p, dlogits = (p − t) / B, times `scale` if there is one.
 //!
 //! | tensor | shape | |
 //! | --- | --- | --- |

@@ -1,4 +1,4 @@
-//! Residual connection as a step of its own: y = a + m[i] · b, elementwise, with a factor for each image i if stochastic
+//! Residual connection as a step of its own: y = a + m · b, elementwise, with a factor m for each image if stochastic
 //! depth (Huang et al. 2016) asks for it; without `a` the branch alone. Used where the branch itself
 //! must stay readable (traces), and in training; otherwise `linear` adds straight into the stream.
 //!
