@@ -1,19 +1,28 @@
-//! `pvt train` up to the first step, and what its folders are good for.
+//! `pvt train`: what it refuses, short runs, and what its folders are good for.
 
 use std::fs;
 use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use crate::pvt;
 
 const DIGITS: &str = "assets/digits/test";
 
-/// A run of `pvt train` on the digits with a new folder for its files.
+/// A run of `pvt train` with a new folder for its files, of one short epoch.
 fn train(args: &[&str]) -> crate::Run {
     let folder = tempfile::tempdir().unwrap();
-    let out = folder.path().join("out");
+    train_in(&folder.path().join("out"), args)
+}
+
+fn train_in(out: &Path, args: &[&str]) -> crate::Run {
     let first = ["train", "--out", out.to_str().unwrap(), "--target", "cpu"];
-    let run = pvt(&[&first, args].concat());
-    assert!(run.stdout.is_empty(), "{}", run.stdout);
+    let short: &[&str] = if args.contains(&"--epochs") {
+        &[]
+    } else {
+        &["--epochs", "1"]
+    };
+    let run = pvt(&[&first, args, short].concat());
     assert!(!run.stderr.contains("panicked"), "{}", run.stderr);
     run
 }
@@ -100,26 +109,52 @@ fn wrong_arguments_and_pictures_are_answered_before_anything_is_made() {
     }
 }
 
+/// Two epochs, at once and with a stop between them: the same model to the bit, which then classifies.
 #[test]
-fn a_target_without_gradients_is_named() {
-    let run = train(&[
-        DIGITS,
-        "--config",
-        "assets/digits/config.json",
-        "--hold-out",
-        "0.2",
-    ]);
-    assert_eq!(run.code, Some(3), "{}", run.stderr);
-    assert!(
-        run.stderr.contains("cannot train in this build"),
-        "{}",
-        run.stderr
-    );
-    assert!(
-        !run.stderr.contains("no pictures to test with"),
-        "{}",
-        run.stderr
-    );
+fn a_run_that_is_resumed_ends_with_the_same_bits() {
+    let folder = tempfile::tempdir().unwrap();
+    let (whole, parts) = (folder.path().join("whole"), folder.path().join("parts"));
+    let settings = ["--config", "assets/digits/config.json", "--hold-out", "0.2"];
+    let more = [
+        "--batch",
+        "24",
+        "--shift",
+        "2",
+        "--drop-path",
+        "0.1",
+        "--epochs",
+        "2",
+    ];
+    let args = [&[DIGITS], &settings[..], &more].concat();
+    let run = train_in(&whole, &args);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(run.stdout.contains("accuracy"), "{}", run.stdout);
+    let again = train_in(&whole, &args);
+    assert_eq!(again.code, Some(4), "{}", again.stderr);
+
+    // a kill after the state of the first epoch leaves what a copy of the folder then has
+    let mut child = Command::new(env!("CARGO_BIN_EXE_pvt"))
+        .args(["train", "--out", parts.to_str().unwrap(), "--target", "cpu"])
+        .args(&args)
+        .stderr(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    while !parts.join("state.safetensors").exists() && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let run = train_in(&parts, &[&args[..], &["--resume"]].concat());
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    for file in ["model.safetensors", "state.safetensors", "config.json"] {
+        let read = |folder: &Path| fs::read(folder.join(file)).unwrap();
+        assert!(read(&whole) == read(&parts), "{file} differs");
+    }
+    let folder = whole.to_str().unwrap();
+    let picture = "assets/digits/test/3/0059.png";
+    let run = pvt(&["classify", picture, "--weights", folder, "--target", "cpu"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
 }
 
 #[test]
@@ -150,6 +185,8 @@ fn what_becomes_of_a_checkpoint_is_said() {
         "96",
         "--memory",
         "1",
+        "--batch",
+        "179",
     ]);
     assert!(
         run.stderr.contains("from images of 64x64 to 96x96"),
@@ -178,7 +215,7 @@ fn other_classes_need_a_new_head() {
     assert_eq!(run.code, Some(4));
     assert!(run.stderr.contains("no class `one`"), "{}", run.stderr);
     let run = train(&[data, "--weights", "assets/digits", "--new-head"]);
-    assert_eq!(run.code, Some(3));
+    assert_eq!(run.code, Some(4), "fewer pictures than a batch");
     let words = "head is new, for 2 classes (the checkpoint has one for 10)";
     assert!(run.stderr.contains(words), "{}", run.stderr);
 }

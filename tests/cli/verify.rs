@@ -18,7 +18,7 @@ fn case(name: &str) -> String {
 }
 
 #[test]
-fn every_reference_tensor_of_the_forward_pass_is_within_5e_6() {
+fn every_reference_tensor_is_within_its_bound() {
     for name in CASES {
         let report = pvt(&[
             "verify",
@@ -36,11 +36,14 @@ fn every_reference_tensor_of_the_forward_pass_is_within_5e_6() {
             (&Value::from(name), &Value::from("cpu"))
         );
         for tensor in report["tensors"].as_array().unwrap() {
-            assert!(
-                tensor["rel_l2"].as_f64().unwrap() <= 5e-6,
-                "{name} {tensor}"
-            );
-            assert_eq!(tensor["tolerance"], 5e-6);
+            let bound = match tensor["name"].as_str().unwrap() {
+                "grad.*" => 1e-5,
+                gradient if gradient.starts_with("grad.") => 1e-4,
+                _ => 5e-6,
+            };
+            assert_eq!(tensor["tolerance"], bound);
+            let found = tensor["rel_l2"].as_f64().unwrap();
+            assert!(found <= bound, "{name} {tensor}");
         }
         let names: Vec<&str> = report["tensors"]
             .as_array()
@@ -54,15 +57,14 @@ fn every_reference_tensor_of_the_forward_pass_is_within_5e_6() {
             "dense.feature4",
             "block1.0.attn.sr_conv",
             "final_norm",
+            "grad.*",
+            "grad.pixel_values",
+            "grad.stage3.input",
+            "grad.block2.0.attn.kv.weight",
         ] {
             assert!(names.contains(&wanted), "{name} lacks {wanted}");
         }
-        for left in report["not_produced"].as_array().unwrap() {
-            assert!(
-                left.as_str().unwrap().starts_with("grad."),
-                "{name} does not produce {left}"
-            );
-        }
+        assert_eq!(report["not_produced"], Value::Array(Vec::new()), "{name}");
     }
 }
 

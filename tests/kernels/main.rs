@@ -8,6 +8,7 @@ mod attention_bwd;
 mod attention_bwd_case;
 mod attention_bwd_cost;
 mod attention_cost;
+#[path = "../fixtures/reference/attention.rs"]
 mod attention_reference;
 mod cross_entropy;
 mod fill;

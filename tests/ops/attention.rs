@@ -1,8 +1,6 @@
-use std::path::Path;
-
-use pvt_cuda::weights::TensorFile;
 use pvt_testkit::{compare::widen, oracle};
 
+use crate::attention_reference::references;
 use crate::harness::{Bench, assert_close, assert_too_short, random, same_bits, tolerance};
 
 /// Images, queries, keys, heads, head width.
@@ -108,36 +106,10 @@ fn equal_keys_give_the_mean_of_the_values() {
 
 #[test]
 fn matches_the_stored_reference_vectors() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/reference");
-    let file = TensorFile::open(path.join("sra-op.safetensors")).unwrap();
-    let mut cases = 0;
-    for name in file.names().filter_map(|name| name.strip_suffix(".out")) {
-        // [B, heads, tokens, d] as tokens [B, tokens, heads·d], in `parts` of a wider row
-        let heads_joined = |key: &str| {
-            let tensor = file.get(&format!("{name}.{key}")).unwrap();
-            let &[b, heads, tokens, d] = tensor.shape else {
-                panic!("{name}.{key} has shape {:?}", tensor.shape)
-            };
-            let values = tensor.to_f32().unwrap();
-            let c = heads * d;
-            let joined: Vec<f32> = (0..values.len())
-                .map(|i| {
-                    let (image, token, head, k) =
-                        (i / c / tokens, i / c % tokens, i % c / d, i % d);
-                    values[((image * heads + head) * tokens + token) * d + k]
-                })
-                .collect();
-            (joined, [b, heads, tokens, d])
-        };
-        let (q, [b, heads, n, d]) = heads_joined("q");
-        let (k, [_, _, m, _]) = heads_joined("k");
-        let (v, out) = (heads_joined("v").0, heads_joined("out").0);
-        let rows = k.chunks_exact(heads * d).zip(v.chunks_exact(heads * d));
-        let kv: Vec<f32> = rows.flat_map(|(k, v)| k.iter().chain(v)).copied().collect();
-        assert_close(&run(&q, &kv, [b, n, m, heads, d]), &widen(&out), 2e-6, name);
-        cases += 1;
+    for case in references() {
+        let found = run(&case.q, &case.kv, case.size);
+        assert_close(&found, &widen(&case.y), 2e-6, &case.name);
     }
-    assert_eq!(cases, 7);
 }
 
 #[test]

@@ -3,6 +3,8 @@
 
 mod attention;
 mod attention_bwd;
+#[path = "../fixtures/reference/attention.rs"]
+mod attention_reference;
 mod cross_entropy;
 mod fill;
 mod gradient;
