@@ -148,7 +148,18 @@ fn a_frozen_stage_saves_nothing() {
             input_gradient,
             ..Train::default()
         };
-        plan(&config, 2, train).memory()
+        let plan = plan(&config, 2, train);
+        // nor does it write the hidden layer of its MLPs, as stages with gradients do
+        let kept = plan
+            .steps()
+            .iter()
+            .filter(|s| s.shapes().contains("gelu kept"));
+        let trained: usize = match input_gradient {
+            true => config.stages.iter().map(|s| s.depth).sum(),
+            false => config.stages[frozen_stages..].iter().map(|s| s.depth).sum(),
+        };
+        assert_eq!(kept.count(), trained, "{frozen_stages} stages");
+        plan.memory()
     };
     let all = saved(0, false);
     let mut before = all;
