@@ -78,10 +78,9 @@ impl Builder {
             dbeta: self.gradient(format!("{norm}.bias"), &[channels])?,
             dweight: self.gradient(format!("{label}.weight"), &shape)?,
             dbias: self.gradient(format!("{label}.bias"), &[classes])?,
-            scratch: match self.kernels {
-                Some(_) => Some(self.f32s(head_bwd::scratch(batch, channels, classes))),
-                None => None,
-            },
+            scratch: self
+                .kernels
+                .map(|_| self.f32s(head_bwd::scratch(batch, channels, classes))),
         };
         let dx = op.dx;
         self.step(&format!("d {label}"), op)?;
