@@ -92,7 +92,7 @@ fn attend(
         (q, saved.kv),
         sizes,
         (shape.heads, shape.head_dim),
-        net.trains(),
+        net.goes_back(stage),
     )?;
     (saved.ctx, saved.lse) = (Some(ctx), lse);
     Ok(ctx)

@@ -75,6 +75,11 @@ pub struct Train {
 }
 
 impl Train {
+    /// Whether the backward pass comes to this stage, counted from 0.
+    fn reaches(&self, stage: usize) -> bool {
+        self.input_gradient || stage >= self.frozen_stages
+    }
+
     fn check(&self) -> Result<()> {
         if !(0.0..1.0).contains(&self.label_smoothing) {
             let found = self.label_smoothing.to_string();
@@ -106,6 +111,13 @@ impl Net<'_> {
         self.spec.train.is_some()
     }
 
+    /// Whether a backward pass comes to this stage.
+    pub(super) fn goes_back(&self, stage: &Stage<'_>) -> bool {
+        self.spec
+            .train
+            .is_some_and(|train| train.reaches(stage.index))
+    }
+
     pub(super) fn keep(&self) -> Keep {
         self.spec.train.unwrap_or_default().keep
     }
@@ -116,7 +128,7 @@ impl Net<'_> {
 
     /// Whether the hidden layer of the stage's MLPs is kept.
     pub(super) fn keeps_hidden(&self, stage: &Stage<'_>) -> bool {
-        self.trains()
+        self.goes_back(stage)
             && match self.keep() {
                 Keep::Everything => true,
                 Keep::Recompute => stage.index >= 2,
@@ -202,10 +214,10 @@ impl Net<'_> {
         mut stages: Vec<(Stage<'_>, stage::Saved)>,
         head: Option<(BufferId, head::Saved)>,
     ) -> Result<()> {
+        self.builder.begin_backward();
         let train = self.spec.train.unwrap_or_default();
         let (batch, classes) = (self.spec.batch, self.config.num_classes);
         let all = train.input_gradient;
-        let needed = |index: usize| all || index >= train.frozen_stages;
         // gradient of a feature map in a buffer of its own, as the stage adds to it
         let own = |net: &mut Self, index: usize, map: BufferId, stage: &Stage<'_>| {
             let len = batch * stage.shape.tokens * stage.shape.channels;
@@ -225,7 +237,7 @@ impl Net<'_> {
         }
         while let Some((stage, saved)) = stages.pop() {
             let index = stage.index;
-            if !needed(index) {
+            if !train.reaches(index) {
                 break;
             }
             let from_stage = match (d.take(), given) {
@@ -233,7 +245,11 @@ impl Net<'_> {
                 (None, Given::Maps(maps)) => own(self, index, maps[index], &stage)?,
                 (None, Given::Labels(_)) => break,
             };
-            let wanted = if index == 0 { all } else { needed(index - 1) };
+            let wanted = if index == 0 {
+                all
+            } else {
+                train.reaches(index - 1)
+            };
             let into = match (given, stages.last()) {
                 (Given::Maps(maps), Some((previous, _))) if wanted => {
                     Some(own(self, index - 1, maps[index - 1], previous)?)

@@ -263,6 +263,7 @@ impl Builder {
             gradients: self.gradients,
             grad_bytes: self.grad_bytes,
             workspace_bytes,
+            backward: self.backward,
         })
     }
 }

@@ -61,6 +61,8 @@ pub struct Builder {
     pub(super) images: usize,
     /// What blocks that share a tile count with, once a step does.
     pub(super) arrived: Option<BufferId>,
+    /// Steps of the forward pass, once it is complete and a backward pass follows.
+    pub(super) backward: Option<usize>,
 }
 
 impl Builder {

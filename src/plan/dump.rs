@@ -87,6 +87,9 @@ impl fmt::Display for Plan {
             line(f, "once".to_owned(), step)?;
         }
         for (i, step) in self.steps.iter().enumerate() {
+            if self.backward == Some(i) {
+                writeln!(f, "{:>5}  backward", "")?;
+            }
             line(f, i.to_string(), step)?;
         }
         let cost = self.cost();
@@ -100,6 +103,10 @@ impl fmt::Display for Plan {
             self.param_bytes(),
             self.workspace_bytes(),
             self.lane_bytes()
-        )
+        )?;
+        match self.backward {
+            Some(_) => writeln!(f, "{}", self.memory()),
+            None => Ok(()),
+        }
     }
 }

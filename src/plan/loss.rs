@@ -8,6 +8,11 @@ use crate::ops::head_bwd::HeadBwd;
 use crate::shape::elements;
 
 impl Builder {
+    /// States that the forward pass is complete: steps from here on are those of the backward pass.
+    pub fn begin_backward(&mut self) {
+        self.backward = Some(self.steps.len());
+    }
+
     /// Cross-entropy of logits [batch, classes] against `labels`, a class index for each image: the loss, one element,
     /// and the gradient of the logits.
     ///

@@ -1,4 +1,4 @@
-//! A plan: the steps of one forward pass for fixed sizes, and the memory they share.
+//! A plan: the steps of one forward pass for fixed sizes, of a backward pass if there is one, and the memory they share.
 //!
 //! Host only, deterministic, printable. Planning decides everything: running a plan allocates
 //! nothing and chooses nothing.
@@ -12,6 +12,7 @@ mod builder;
 mod dump;
 mod fused;
 mod loss;
+mod memory;
 mod positions;
 mod shared;
 
@@ -20,6 +21,7 @@ pub(crate) use buffers::{Buffer, Place};
 pub use buffers::{BufferId, Elements, Gradient, Input, Order, Param, View};
 pub use builder::{Builder, Target};
 pub use fused::NormSpec;
+pub use memory::Memory;
 
 use crate::dtype::DType;
 use crate::launch::Launch;
@@ -75,7 +77,7 @@ pub struct Output {
     pub view: View,
 }
 
-/// The steps and memory of a forward pass for fixed sizes.
+/// The steps and memory of a forward pass for fixed sizes, and of a backward pass if there is one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
     pub(crate) steps: Vec<Step>,
@@ -90,10 +92,11 @@ pub struct Plan {
     pub(crate) gradients: Vec<Gradient>,
     pub(crate) grad_bytes: usize,
     pub(crate) workspace_bytes: usize,
+    pub(crate) backward: Option<usize>,
 }
 
 impl Plan {
-    /// Steps of every forward pass, in order.
+    /// Steps of every run, in order: the forward pass, and what follows it from [`Plan::first_backward_step`] on.
     pub fn steps(&self) -> &[Step] {
         &self.steps
     }
@@ -123,7 +126,7 @@ impl Plan {
         self.kernels
     }
 
-    /// Launches of a forward pass, in order.
+    /// Launches of a run, in order.
     pub fn launches(&self) -> impl Iterator<Item = &Launch> {
         self.steps.iter().flat_map(Step::launches)
     }
@@ -183,7 +186,7 @@ impl Plan {
             .unwrap_or(0)
     }
 
-    /// Sum over the steps of a forward pass.
+    /// Sum over the steps of a run.
     pub fn cost(&self) -> Cost {
         self.steps.iter().fold(Cost::default(), |sum, step| Cost {
             macs: sum.macs.saturating_add(step.cost.macs),

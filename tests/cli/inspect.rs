@@ -117,6 +117,64 @@ fn a_plan_lists_its_steps_and_memory() {
 }
 
 #[test]
+fn a_plan_of_training_lists_both_passes_and_all_memory() {
+    let plan = |options: &[&str]| {
+        let args = ["inspect", "plan", "--variant", "small", "--json"];
+        pvt(&[&args[..], options].concat()).json()
+    };
+    let gpu = ["--train", "--target", "cuda", "--dtype", "bf16"];
+    let with = |options: &[&str]| plan(&[&gpu[..], options].concat());
+    let number = |plan: &Value, key: &str| plan["memory"][key].as_u64().unwrap();
+    let all = with(&[]);
+    let steps = all["steps"].as_array().unwrap();
+    let first = all["first_backward_step"].as_u64().unwrap();
+    let first = usize::try_from(first).unwrap();
+    assert_eq!(steps[first]["label"], "loss");
+    assert!(
+        steps[first + 1..]
+            .iter()
+            .all(|step| step["label"] != "head")
+    );
+    assert_eq!(steps.last().unwrap()["label"], "d patch_embed1.proj");
+    assert_eq!(number(&all, "optimizer"), 12 * PUBLISHED[1].1);
+    let sum = [
+        "inputs",
+        "parameters",
+        "gradients",
+        "workspace",
+        "optimizer",
+    ];
+    let sum: u64 = sum.iter().map(|key| number(&all, key)).sum();
+    assert_eq!(number(&all, "total"), sum);
+
+    // sizes that no machine has, in no time
+    let [some, fewer, fewest] = ["everything", "recompute", "blocks"].map(|keep| {
+        let plan = with(&["--keep", keep, "--batch", "65536"]);
+        number(&plan, "saved")
+    });
+    assert!(fewest > 1 << 38 && fewer > fewest && some > fewer);
+    assert_eq!(some, 65536 * number(&all, "saved"));
+
+    let options = ["--drop-path", "--frozen", "2", "--backbone"];
+    let frozen = with(&options);
+    assert!(number(&frozen, "gradients") < number(&all, "gradients"));
+    let reads = |plan: &Value| plan["steps"].to_string().matches("residual").count();
+    assert!(reads(&frozen) > reads(&all), "branches have factors");
+    let pixels = with(&["--input-gradient"]);
+    let steps = pixels["steps"].as_array().unwrap();
+    assert_eq!(steps.last().unwrap()["label"], "d patch_embed1.proj.input");
+
+    let cpu = plan(&["--train"]);
+    assert_eq!(cpu["launches"], 0);
+    assert!(number(&cpu, "saved") > number(&all, "saved"), "f32");
+    let inference = plan(&[]);
+    assert!(inference["first_backward_step"].is_null());
+    assert_eq!(number(&inference, "saved"), 0);
+    let text = pvt(&["inspect", "plan", "--variant", "tiny", "--train"]).stdout;
+    assert!(text.contains("\n       backward\n") && text.contains("saved for the backward pass"));
+}
+
+#[test]
 fn weights_and_device_are_described() {
     let file = format!("{MICRO}/model.hf.safetensors");
     let report = pvt(&["inspect", "weights", &file, "--json"]).json();

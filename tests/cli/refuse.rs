@@ -35,6 +35,37 @@ const TABLE: &[(&[&str], i32, &[&str])] = &[
         &["gpu", "auto, cpu, cuda, cuda:N or emu"],
     ),
     (
+        &["inspect", "plan", "--variant", "tiny", "--keep", "blocks"],
+        2,
+        &["--train"],
+    ),
+    (
+        &[
+            "inspect",
+            "plan",
+            "--variant",
+            "tiny",
+            "--train",
+            "--keep",
+            "all",
+        ],
+        2,
+        &["all", "everything, recompute or blocks"],
+    ),
+    (
+        &[
+            "inspect",
+            "plan",
+            "--variant",
+            "tiny",
+            "--train",
+            "--frozen",
+            "5",
+        ],
+        2,
+        &["5", "0..=4"],
+    ),
+    (
         &["classify", "x.png", "--dtype", "f8"],
         2,
         &["f8", "f32, tf32, f16 or bf16"],

@@ -1,20 +1,20 @@
 //! `pvt inspect`: static facts.
 
+mod plan;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Args as ClapArgs, Subcommand};
-use pvt_cuda::DType;
 use pvt_cuda::config::{Mode, STAGES};
 use pvt_cuda::model::PlanSpec;
 use pvt_cuda::plan::{Plan, Step};
-use pvt_cuda::target::{TargetError, TargetKind};
 use pvt_cuda::weights::{Manifest, TensorFile};
 use serde_json::{Value, json};
 
 use crate::Outcome;
-use crate::model::{Described, DescribedArgs};
+use crate::model::DescribedArgs;
 use crate::output;
 
 #[derive(ClapArgs)]
@@ -35,8 +35,8 @@ enum What {
         #[arg(long)]
         json: bool,
     },
-    /// Steps, buffers and memory of a forward pass
-    Plan(PlanArgs),
+    /// Steps, buffers and memory of a forward pass, or of a forward and a backward pass
+    Plan(plan::Args),
     /// GPU kernels of this build: registers, shared memory and spills as the assembler reports them
     Kernels {
         /// Print JSON
@@ -60,32 +60,11 @@ struct ConfigArgs {
     json: bool,
 }
 
-#[derive(ClapArgs)]
-struct PlanArgs {
-    #[command(flatten)]
-    model: DescribedArgs,
-    /// Images per forward pass
-    #[arg(long, default_value_t = 1)]
-    batch: usize,
-    /// Arithmetic
-    #[arg(long, default_value_t)]
-    dtype: DType,
-    /// Where it would run
-    #[arg(long, default_value_t)]
-    target: TargetKind,
-    /// Keep every intermediate tensor
-    #[arg(long)]
-    trace: bool,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-}
-
 pub(crate) fn run(args: &Args) -> Result<Outcome> {
     match &args.what {
         What::Config(args) => config(args)?,
         What::Weights { file, json } => weights(file, *json)?,
-        What::Plan(args) => plan(args)?,
+        What::Plan(args) => plan::run(args)?,
         What::Kernels { json } => kernels(*json)?,
         What::Device { json } => device(*json)?,
     }
@@ -237,66 +216,6 @@ fn weights(path: &std::path::Path, as_json: bool) -> Result<()> {
     output::line(&format!("{} tensors, {elements} elements", tensors.len()))
 }
 
-fn plan(args: &PlanArgs) -> Result<()> {
-    let Described {
-        config,
-        size: image,
-        mode,
-        ..
-    } = args.model.read()?;
-    let kernels = match args.target {
-        TargetKind::Auto | TargetKind::Cpu if args.dtype == DType::F32 => None,
-        TargetKind::Auto | TargetKind::Cuda(_) | TargetKind::Emu => Some(args.dtype),
-        TargetKind::Cpu => return Err(TargetError::Dtype { dtype: args.dtype }.into()),
-    };
-    let plan = Plan::new(
-        &config,
-        PlanSpec {
-            batch: args.batch,
-            image,
-            mode,
-            trace: args.trace,
-            kernels,
-            ..PlanSpec::infer(args.batch, image, mode)
-        },
-    )?;
-    if !args.json {
-        return output::line(plan.to_string().trim_end());
-    }
-    let step = |s: &Step| {
-        let (reads, writes) = plan.activations(s);
-        json!({
-            "label": s.label(),
-            "op": s.op(),
-            "shapes": s.shapes(),
-            "flops": s.cost().flops(),
-            "bytes": s.cost().bytes,
-            "reads": reads,
-            "writes": writes,
-            "launches": s.launches().iter().map(|launch| json!({
-                "kernel": launch.kernel.to_string(),
-                "grid": launch.grid,
-                "block": launch.block,
-                "shared_bytes": launch.shared,
-            })).collect::<Vec<_>>(),
-        })
-    };
-    output::json(&json!({
-        "target": if kernels.is_some() { "gpu" } else { "cpu" },
-        "dtype": args.dtype.to_string(),
-        "batch": args.batch,
-        "size": [image.height, image.width],
-        "setup": plan.setup().iter().map(step).collect::<Vec<_>>(),
-        "steps": plan.steps().iter().map(step).collect::<Vec<_>>(),
-        "launches": plan.launches().count(),
-        "flops": plan.cost().flops(),
-        "bytes": plan.cost().bytes,
-        "param_bytes": plan.param_bytes(),
-        "workspace_bytes": plan.workspace_bytes(),
-        "scratch_bytes_per_thread": plan.lane_bytes(),
-    }))
-}
-
 fn device(as_json: bool) -> Result<()> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let vectors = pvt_cuda::target::cpu::instruction_set();
@@ -371,6 +290,7 @@ fn gpus() -> Vec<(String, Option<String>)> {
 
 #[cfg(not(feature = "cuda"))]
 fn gpus() -> Vec<(String, Option<String>)> {
+    use pvt_cuda::{DType, target::TargetKind};
     let problem = TargetKind::Cuda(0).open(DType::F32, 1).err();
     vec![("cuda".to_owned(), problem.map(|e| e.to_string()))]
 }
