@@ -60,6 +60,17 @@ pub enum TrainError {
         /// What does not fit.
         detail: String,
     },
+    /// A parameter that the optimiser would not keep up to date everywhere; a defect of this program.
+    #[error("`{name}` ({order}) is trained, and no kernel updates it; use `--target cpu`")]
+    Image {
+        /// The parameter.
+        name: String,
+        /// How it lies on the device.
+        order: String,
+    },
+    /// A parameter that the optimiser's kernel does not take.
+    #[error(transparent)]
+    Table(crate::kernels::adamw::TableError),
     /// A loss or a gradient that is no number any more.
     #[error(
         "the {what} is {value} at step {step} (learning rate {lr:e}); a resumed run would come to the same: start anew \
