@@ -2,129 +2,18 @@
 
 use std::sync::Arc;
 
-use half::{bf16, f16};
-
 #[cfg(any(feature = "cuda", feature = "emu"))]
 use super::Backend;
+use super::params::{DeviceParams, from_bytes, to_bytes};
+use super::ready::{Piece, Ready};
 use super::{Reader, Run, check_input, check_inputs};
-use crate::dtype::DType;
 use crate::error::Result;
-use crate::kernels::pack::{pack, pack_transposed, tokens_order};
-use crate::launch::{Arg, Launch};
-use crate::plan::{BufferId, Elements, Order, Param, Place, Plan, Step, View};
+use crate::plan::{BufferId, Elements, Place, Plan, Step, View};
 use crate::shape::ShapeError;
-use crate::target::device::{Bound, Device};
-
-/// Parameters on a device, in the type and order of the kernels. Plans of the same model, mode and type
-/// share them, whatever their batch and image size.
-#[derive(Debug)]
-pub struct DeviceParams<D: Device> {
-    layout: Vec<Param>,
-    dtype: DType,
-    memory: D::Memory,
-}
-
-/// Elements in the type of tensors, as they are in memory.
-fn to_bytes(dtype: DType, values: &[f32]) -> Vec<u8> {
-    let bytes = |size: usize| Vec::with_capacity(size * values.len());
-    match dtype {
-        DType::F32 | DType::Tf32 => bytemuck::cast_slice(values).to_vec(),
-        DType::F16 => values.iter().fold(bytes(2), |mut all, &v| {
-            all.extend(f16::from_f32(v).to_le_bytes());
-            all
-        }),
-        DType::Bf16 => values.iter().fold(bytes(2), |mut all, &v| {
-            all.extend(bf16::from_f32(v).to_le_bytes());
-            all
-        }),
-    }
-}
-
-/// The reverse, exact.
-fn from_bytes(elements: Elements, bytes: &[u8]) -> Vec<f32> {
-    match elements {
-        Elements::Tensor(DType::F16) => {
-            let all = bytes.as_chunks().0.iter();
-            all.map(|b| f16::from_le_bytes(*b).to_f32()).collect()
-        }
-        Elements::Tensor(DType::Bf16) => {
-            let all = bytes.as_chunks().0.iter();
-            all.map(|b| bf16::from_le_bytes(*b).to_f32()).collect()
-        }
-        _ => {
-            let all = bytes.as_chunks().0.iter();
-            all.map(|b| f32::from_le_bytes(*b)).collect()
-        }
-    }
-}
-
-/// A parameter as its kernels read it.
-fn laid_out(dtype: DType, param: &Param, values: &[f32]) -> Vec<u8> {
-    let cols = param.shape.first().copied().unwrap_or(1).max(1);
-    let inner = values.len() / cols;
-    match param.order {
-        Order::Vector => to_bytes(DType::F32, values),
-        Order::Tensor => to_bytes(dtype, values),
-        Order::Matrix { .. } => pack(dtype, values, cols, inner, |k| k),
-        Order::ChannelsLast { in_chans, patch } => pack(dtype, values, cols, inner, |k| {
-            tokens_order(in_chans, patch, k)
-        }),
-        Order::Transposed { .. } => pack_transposed(dtype, values, cols, inner, |k| k),
-        Order::ChannelsLastTransposed { in_chans, patch } => {
-            pack_transposed(dtype, values, cols, inner, |k| {
-                tokens_order(in_chans, patch, k)
-            })
-        }
-    }
-}
-
-/// All parameters of a plan of kernels as they must lie on a device.
-pub(crate) fn param_image(plan: &Plan, read: Reader<'_>) -> Result<Vec<u8>> {
-    let dtype = plan.kernels.ok_or(ShapeError::ForeignPlan)?;
-    let mut block = vec![0; plan.params_bytes];
-    let mut values = Vec::new();
-    for param in &plan.params {
-        values.resize(param.len(), 0.0);
-        read(param, &mut values)?;
-        let bytes = laid_out(dtype, param, &values);
-        block[param.offset..param.offset + bytes.len()].copy_from_slice(&bytes);
-    }
-    Ok(block)
-}
-
-impl<D: Device> DeviceParams<D> {
-    /// Reads every parameter of `plan` through `read`, which fills a slice of the parameter's
-    /// length in checkpoint order, and copies it to the device.
-    ///
-    /// # Errors
-    /// What `read` and the device return; [`ShapeError::ForeignPlan`] for a plan for the CPU.
-    pub fn load(
-        device: &D,
-        plan: &Plan,
-        read: &mut dyn FnMut(&Param, &mut [f32]) -> Result<()>,
-    ) -> Result<Arc<Self>> {
-        let dtype = plan.kernels.ok_or(ShapeError::ForeignPlan)?;
-        let block = param_image(plan, read)?;
-        let memory = device.alloc("parameters", block.len() as u64)?;
-        device.write(&memory, 0, &block)?;
-        Ok(Arc::new(Self {
-            layout: plan.params.clone(),
-            dtype,
-            memory,
-        }))
-    }
-}
+use crate::target::device::Device;
 
 /// Where a buffer lies on the device: a piece of memory and a byte in it.
 type Spot = (usize, u64);
-
-/// One launch with its arguments.
-#[derive(Debug)]
-struct Ready<D: Device> {
-    function: D::Function,
-    launch: Launch,
-    args: Vec<Bound>,
-}
 
 /// A plan with its parameters and memory on a device.
 #[derive(Debug)]
@@ -138,6 +27,8 @@ pub struct DeviceExecutor<D: Device> {
     /// By buffer, for those in the workspace.
     spots: Vec<Option<Spot>>,
     steps: Vec<Vec<Ready<D>>>,
+    /// Set-up steps that read parameters: resized position tables.
+    derived: Vec<Ready<D>>,
     check_finite: bool,
 }
 
@@ -166,64 +57,91 @@ impl<D: Device> DeviceExecutor<D> {
             workspace,
             spots,
             steps: Vec::new(),
+            derived: Vec::new(),
             check_finite: false,
             params,
             plan: Arc::clone(plan),
         };
         for step in &plan.setup {
-            executor.launch(&executor.ready(step)?)?;
+            let ready = executor.ready(step)?;
+            Ready::queue(device, &ready)?;
+            let place = |id: &BufferId| plan.buffers[id.index()].place;
+            let mut reads = step.op.reads().into_iter();
+            if reads.any(|id| matches!(place(&id), Place::Param(_))) {
+                executor.derived.extend(ready);
+            }
         }
         let ready = plan.steps.iter().map(|step| executor.ready(step));
         executor.steps = ready.collect::<Result<_>>()?;
         Ok(executor)
     }
 
-    /// Address and length of a buffer.
-    fn place(&self, id: BufferId) -> (u64, u64) {
+    /// Where a buffer lies.
+    fn place(&self, id: BufferId) -> Piece {
         let buffer = &self.plan.buffers[id.index()];
-        let base = match buffer.place {
+        let address = match buffer.place {
             Place::Input(offset) => self.device.address(&self.input) + offset as u64,
-            Place::Param(offset) => self.device.address(&self.params.memory) + offset as u64,
-            Place::Grad(offset) => {
-                let grads = self.grads.as_ref().map(|g| self.device.address(g));
-                grads.unwrap_or_default() + offset as u64
-            }
+            Place::Param(offset) => self.param_block().address + offset as u64,
+            Place::Grad(offset) => self.gradient_block().address + offset as u64,
             Place::Workspace(_) => {
                 let (memory, offset) = self.spots[id.index()].unwrap_or_default();
                 self.device.address(&self.workspace[memory]) + offset
             }
         };
-        (base, buffer.bytes as u64)
+        Piece {
+            address,
+            bytes: buffer.bytes as u64,
+        }
     }
 
     fn ready(&self, step: &Step) -> Result<Vec<Ready<D>>> {
-        let bound = |arg: &Arg| match *arg {
-            Arg::Buffer(id, access) => {
-                let (address, bytes) = self.place(id);
-                Bound::Buffer {
-                    address,
-                    bytes,
-                    access,
-                }
-            }
-            Arg::Null => Bound::Null,
-            Arg::U32(value) => Bound::U32(value),
-            Arg::U64(value) => Bound::U64(value),
-            Arg::F32(value) => Bound::F32(value),
-        };
-        let ready = step.launches.iter().map(|launch| {
-            Ok(Ready {
-                function: self.device.function(launch)?,
-                launch: launch.clone(),
-                args: launch.args.iter().map(bound).collect(),
-            })
-        });
-        ready.collect()
+        Ready::all(&self.device, &step.launches, |id| self.place(id))
     }
 
-    fn launch(&self, all: &[Ready<D>]) -> Result<()> {
-        all.iter()
-            .try_for_each(|one| self.device.launch(&one.function, &one.launch, &one.args))
+    /// All parameters.
+    pub(crate) fn param_block(&self) -> Piece {
+        Piece {
+            address: self.device.address(&self.params.memory),
+            bytes: self.plan.params_bytes as u64,
+        }
+    }
+
+    /// All gradients of parameters.
+    pub(crate) fn gradient_block(&self) -> Piece {
+        let address = self.grads.as_ref().map(|g| self.device.address(g));
+        Piece {
+            address: address.unwrap_or_default(),
+            bytes: self.plan.grad_bytes as u64,
+        }
+    }
+
+    /// Gradients of parameters, which runs add to, at zero.
+    ///
+    /// # Errors
+    /// What the device says.
+    pub(crate) fn zero_gradients(&self) -> Result<()> {
+        match &self.grads {
+            Some(grads) => self.device.write(grads, 0, &vec![0; self.plan.grad_bytes]),
+            None => Ok(()),
+        }
+    }
+
+    /// Brings what is computed from parameters alone up to date with them.
+    ///
+    /// # Errors
+    /// What the device says.
+    pub(crate) fn derive(&self) -> Result<()> {
+        Ready::queue(&self.device, &self.derived)
+    }
+
+    /// Puts other parameters in the place of those there are, read as by [`DeviceParams::load`]; other executors that
+    /// share them do not know.
+    ///
+    /// # Errors
+    /// As [`DeviceParams::load`].
+    pub(crate) fn reload(&self, read: Reader<'_>) -> Result<()> {
+        self.params.reload(&self.device, read)?;
+        self.derive()
     }
 
     /// Runs the forward pass on pictures [batch, H, W, 3] as bytes, for a plan made for
@@ -242,8 +160,36 @@ impl<D: Device> DeviceExecutor<D> {
     /// One forward pass on the bytes of the input.
     fn pass(&self, input: &[u8]) -> Result<()> {
         self.device.write(&self.input, 0, input)?;
-        self.steps.iter().try_for_each(|step| self.launch(step))?;
+        self.queue_steps()?;
         self.device.finish()
+    }
+
+    fn queue_steps(&self) -> Result<()> {
+        let mut steps = self.steps.iter();
+        steps.try_for_each(|step| Ready::queue(&self.device, step))
+    }
+
+    /// As [`Run::run_inputs`], without waiting for the end.
+    pub(crate) fn queue_inputs(&self, inputs: &[&[f32]]) -> Result<()> {
+        check_inputs(&self.plan, inputs)?;
+        for (input, values) in self.plan.inputs.iter().zip(inputs) {
+            let offset = input.offset as u64;
+            match input.elements {
+                Elements::Tensor(dtype) => {
+                    let bytes = to_bytes(dtype, values);
+                    self.device.write(&self.input, offset, &bytes)?;
+                }
+                Elements::F32 => {
+                    let bytes = bytemuck::cast_slice(values);
+                    self.device.write(&self.input, offset, bytes)?;
+                }
+                Elements::Bytes | Elements::Packed => {
+                    let (found, expected) = (values.len(), input.bytes);
+                    return Err(ShapeError::Input { found, expected }.into());
+                }
+            }
+        }
+        self.queue_steps()
     }
 }
 
@@ -289,7 +235,7 @@ impl<D: Device + 'static> Run for DeviceExecutor<D> {
         self.device
             .write(&self.input, 0, bytemuck::cast_slice(input))?;
         for (index, step) in self.steps.iter().enumerate() {
-            self.launch(step)?;
+            Ready::queue(&self.device, step)?;
             self.device.finish()?;
             after(index);
         }
@@ -297,25 +243,7 @@ impl<D: Device + 'static> Run for DeviceExecutor<D> {
     }
 
     fn run_inputs(&mut self, inputs: &[&[f32]]) -> Result<()> {
-        check_inputs(&self.plan, inputs)?;
-        for (input, values) in self.plan.inputs.iter().zip(inputs) {
-            let offset = input.offset as u64;
-            match input.elements {
-                Elements::Tensor(dtype) => {
-                    let bytes = to_bytes(dtype, values);
-                    self.device.write(&self.input, offset, &bytes)?;
-                }
-                Elements::F32 => {
-                    let bytes = bytemuck::cast_slice(values);
-                    self.device.write(&self.input, offset, bytes)?;
-                }
-                Elements::Bytes | Elements::Packed => {
-                    let (found, expected) = (values.len(), input.bytes);
-                    return Err(ShapeError::Input { found, expected }.into());
-                }
-            }
-        }
-        self.steps.iter().try_for_each(|step| self.launch(step))?;
+        self.queue_inputs(inputs)?;
         self.device.finish()
     }
 

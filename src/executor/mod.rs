@@ -2,14 +2,18 @@
 
 mod cpu;
 mod device;
+mod params;
+mod ready;
 
 use std::fmt;
 use std::sync::Arc;
 
 pub use cpu::{Executor, Params};
+pub use device::DeviceExecutor;
+pub use params::DeviceParams;
 #[cfg(feature = "cuda")]
-pub(crate) use device::param_image;
-pub use device::{DeviceExecutor, DeviceParams};
+pub(crate) use params::param_image;
+pub(crate) use ready::{Piece, Ready};
 
 pub use crate::cpu::Real;
 use crate::error::{Error, Result};

@@ -244,6 +244,54 @@ pub fn control(scale: LossScale) -> [u32; CONTROL_WORDS] {
     words
 }
 
+/// What a control block says between two steps.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Control {
+    /// Loss scale of the next step.
+    pub scale: f32,
+    /// Norm of the latest gradient.
+    pub norm: f32,
+    /// Whether the latest step was made.
+    pub applied: bool,
+    /// Steps in a row that left the loss scale as it is.
+    pub clean: u32,
+    /// Steps made.
+    pub steps: u32,
+}
+
+impl Control {
+    /// Reads the words.
+    pub fn of(words: &[u32; CONTROL_WORDS]) -> Self {
+        Self {
+            scale: f32::from_bits(words[0]),
+            norm: f32::from_bits(words[1]),
+            applied: words[2] != 0,
+            clean: words[4],
+            steps: words[5],
+        }
+    }
+
+    /// The words from which the next step goes on, with the powers of both betas as so many steps have left them.
+    pub fn words(&self, (beta1, beta2): (f64, f64)) -> [u32; CONTROL_WORDS] {
+        let first = self.scale;
+        let mut words = control(LossScale {
+            first,
+            growth: 0,
+            most: first,
+        });
+        [words[4], words[5]] = [self.clean, self.steps];
+        for (beta, at) in [(beta1, 10), (beta2, 12)] {
+            // one product for each step, as the kernel has it
+            let power = (0..self.steps)
+                .fold(1.0_f64, |power, _| power * beta)
+                .to_bits();
+            #[expect(clippy::cast_possible_truncation, reason = "the two halves")]
+            words[at..at + 2].copy_from_slice(&[power as u32, (power >> 32) as u32]);
+        }
+        words
+    }
+}
+
 /// Blocks of `grad_norm`, and f32 elements of its partial sums.
 pub const fn norm_blocks(len: usize) -> usize {
     len.div_ceil(NORM_CHUNK as usize)
@@ -304,6 +352,27 @@ mod tests {
             patch: 2,
         };
         assert!(Table::new(&[tensor(&[16, 3, 2, 2], conv)]).is_err());
+    }
+
+    #[test]
+    fn control_blocks_are_read_and_written() {
+        let begin = control(LossScale::of(DType::F16));
+        let control = Control::of(&begin);
+        assert_eq!(control.scale.to_bits(), 65_536f32.to_bits());
+        assert_eq!(control.words((0.9, 0.999)), begin);
+        let later = Control {
+            clean: 3,
+            steps: 2,
+            ..control
+        };
+        let words = later.words((0.5, 0.25));
+        assert_eq!(Control::of(&words), later);
+        let power =
+            |at: usize| f64::from_bits(u64::from(words[at]) | u64::from(words[at + 1]) << 32);
+        assert_eq!(
+            [power(10), power(12)].map(f64::to_bits),
+            [0.25, 0.0625].map(f64::to_bits)
+        );
     }
 
     #[test]

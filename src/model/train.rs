@@ -57,8 +57,8 @@ impl FromStr for Keep {
 ///
 /// A plan with gradients reads, in this order, the pixels; class indices `labels` `[B]` as f32 numbers in
 /// [`Mode::Classify`]; factors `drop_path` [2·blocks, B] if asked for, by block in network order, of the attention branch and then of
-/// the MLP branch, 0 or 1/keep; gradients `grad.feature1`..`grad.feature4` [B, H, W, C] of the feature maps in
-/// [`Mode::Backbone`]. It gives `loss` `[1]` and `logits` in [`Mode::Classify`], the feature maps in [`Mode::Backbone`], and
+/// the MLP branch, 0 or 1/keep; `loss_scale` `[1]` if asked for in [`Mode::Classify`], a factor of all gradients; gradients
+/// `grad.feature1`..`grad.feature4` [B, H, W, C] of the feature maps in [`Mode::Backbone`]. It gives `loss` `[1]` and `logits` in [`Mode::Classify`], the feature maps in [`Mode::Backbone`], and
 /// `grad.<parameter>` for every parameter that takes part.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Train {
@@ -70,6 +70,9 @@ pub struct Train {
     pub drop_path: bool,
     /// Leading stages whose parameters get no gradient, 0 to 4; the backward pass ends behind them.
     pub frozen_stages: usize,
+    /// Whether gradients are those of the loss times a factor, so that they survive half precision; the loss itself is
+    /// given as it is.
+    pub loss_scale: bool,
     /// Whether the gradient of the pixels is wanted: `grad.pixel_values` [B, C, H, W].
     pub input_gradient: bool,
 }
@@ -99,8 +102,8 @@ pub(super) struct Branch(pub(super) Option<Factors>);
 
 /// What the caller gives beside the pixels.
 pub(super) enum Given {
-    /// Labels.
-    Labels(BufferId),
+    /// Labels, and what gradients are multiplied by.
+    Labels(BufferId, Option<BufferId>),
     /// Gradients of the four feature maps.
     Maps(Vec<BufferId>),
 }
@@ -194,8 +197,10 @@ impl Net<'_> {
             let shape = [branches, batch];
             self.drop_path = Some(self.builder.named_input("drop_path", &shape, Elements::F32));
         }
+        let scale = labels.filter(|_| train.loss_scale);
+        let scale = scale.map(|_| self.builder.named_input("loss_scale", &[1], Elements::F32));
         if let Some(labels) = labels {
-            return Ok(Some(Given::Labels(labels)));
+            return Ok(Some(Given::Labels(labels, scale)));
         }
         let elements = self.builder.tensor();
         let mut maps = Vec::new();
@@ -225,12 +230,12 @@ impl Net<'_> {
             net.builder.scaled(&name, map, len, None)
         };
         let mut d = None;
-        if let (Given::Labels(labels), Some((logits, saved))) = (given, head) {
+        if let (Given::Labels(labels, scale), Some((logits, saved))) = (given, head) {
             let sizes = (batch, classes);
             let smoothing = train.label_smoothing;
             let (loss, dlogits) =
                 self.builder
-                    .cross_entropy((logits, *labels), sizes, smoothing)?;
+                    .cross_entropy((logits, *labels), sizes, smoothing, *scale)?;
             self.builder.output("loss", View::contiguous(loss, &[1]))?;
             let last = &stages[3].0;
             d = Some(head::backward(self, last.shape, &saved, dlogits)?);
@@ -243,7 +248,7 @@ impl Net<'_> {
             let from_stage = match (d.take(), given) {
                 (Some(d), _) => d,
                 (None, Given::Maps(maps)) => own(self, index, maps[index], &stage)?,
-                (None, Given::Labels(_)) => break,
+                (None, Given::Labels(..)) => break,
             };
             let wanted = if index == 0 {
                 all

@@ -11,6 +11,12 @@ impl BufferId {
     pub(crate) fn index(self) -> usize {
         self.0 as usize
     }
+
+    /// The first `N`, for launches outside of a plan: whoever binds them has a list of as many pieces of memory.
+    pub(crate) fn first<const N: usize>() -> [Self; N] {
+        let mut next = 0..;
+        std::array::from_fn(|_| Self(next.next().unwrap_or_default()))
+    }
 }
 
 /// What the elements of a buffer are.

@@ -14,7 +14,7 @@ impl Builder {
     }
 
     /// Cross-entropy of logits [batch, classes] against `labels`, a class index for each image: the loss, one element,
-    /// and the gradient of the logits.
+    /// and the gradient of the logits, times `scale` `[1]` if there is one.
     ///
     /// # Errors
     /// As [`Builder::linear`].
@@ -23,10 +23,14 @@ impl Builder {
         (logits, labels): (BufferId, BufferId),
         (batch, classes): (usize, usize),
         smoothing: f32,
+        scale: Option<BufferId>,
     ) -> Result<(BufferId, BufferId)> {
         let len = elements("logits", &[batch, classes])?;
         self.holds("loss", logits, len)?;
         self.holds("loss", labels, batch)?;
+        if let Some(scale) = scale {
+            self.holds("loss", scale, 1)?;
+        }
         let (loss, dlogits) = (self.f32s(1), self.f32s(len));
         let op = CrossEntropy {
             batch,
@@ -34,7 +38,7 @@ impl Builder {
             smoothing,
             logits,
             labels,
-            scale: None,
+            scale,
             loss,
             dlogits,
             shared: match self.kernels {

@@ -52,6 +52,7 @@ impl LearnerSpec {
             label_smoothing: self.optimizer.label_smoothing as f32,
             drop_path: self.drop_path,
             frozen_stages: (1..=STAGES).take_while(|&s| frozen(s)).count(),
+            loss_scale: false,
             input_gradient: false,
         };
         Ok(PlanSpec::train(
@@ -122,18 +123,7 @@ impl<T: Real> CpuLearner<T> {
     /// [`TrainError::Label`] for a class that the model does not have; as [`Executor::run_inputs`].
     pub fn train(&mut self, batch: &Batch, options: &StepOptions) -> Result<(f64, f64)> {
         let wide = |values: &[f32]| -> Vec<T> { values.iter().map(|&v| T::from(v)).collect() };
-        let classes = self.config.num_classes;
-        if let Some((index, &label)) = (0..)
-            .zip(&batch.labels)
-            .find(|&(_, &l)| l as usize >= classes)
-        {
-            return Err(TrainError::Label {
-                index,
-                label,
-                classes,
-            }
-            .into());
-        }
+        check_labels(batch, self.config.num_classes)?;
         let labels: Vec<T> = batch
             .labels
             .iter()
@@ -216,6 +206,19 @@ impl<T: Real> CpuLearner<T> {
     }
 }
 
+/// Refuses labels that are no class.
+pub(super) fn check_labels(batch: &Batch, classes: usize) -> Result<(), TrainError> {
+    let mut labels = (0..).zip(&batch.labels);
+    match labels.find(|&(_, &label)| label as usize >= classes) {
+        Some((index, &label)) => Err(TrainError::Label {
+            index,
+            label,
+            classes,
+        }),
+        None => Ok(()),
+    }
+}
+
 /// Values of the parameter `name`; a plan asks for those of the manifest alone.
 fn value<'a, T>(params: &'a [Trained<T>], name: &str) -> &'a [T] {
     params
@@ -225,7 +228,7 @@ fn value<'a, T>(params: &'a [Trained<T>], name: &str) -> &'a [T] {
 }
 
 /// The parameters of `state`, with moments where they are not frozen.
-fn trained<T: Real>(
+pub(super) fn trained<T: Real>(
     config: &PvtConfig,
     optimizer: &Optimizer,
     state: &LearnerState,

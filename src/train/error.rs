@@ -23,14 +23,6 @@ pub enum TrainError {
         /// What would do.
         expected: String,
     },
-    /// No target of this build can compute gradients.
-    #[error(
-        "{target} cannot train in this build: it has no gradients; run `pvt classify` or `pvt features`, which need none"
-    )]
-    NoLearner {
-        /// The target asked for.
-        target: String,
-    },
     /// A checkpoint of another architecture.
     #[error(
         "`{name}` of the checkpoint is {found:?}, the model to train needs {expected:?}; only classes and image size may \
@@ -60,6 +52,17 @@ pub enum TrainError {
         /// What does not fit.
         detail: String,
     },
+    /// A parameter that the optimiser would not keep up to date everywhere; a defect of this program.
+    #[error("`{name}` ({order}) is trained, and no kernel updates it; use `--target cpu`")]
+    Image {
+        /// The parameter.
+        name: String,
+        /// How it lies on the device.
+        order: String,
+    },
+    /// A parameter that the optimiser's kernel does not take.
+    #[error(transparent)]
+    Table(crate::kernels::adamw::TableError),
     /// A loss or a gradient that is no number any more.
     #[error(
         "the {what} is {value} at step {step} (learning rate {lr:e}); a resumed run would come to the same: start anew \

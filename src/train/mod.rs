@@ -19,6 +19,7 @@ mod cpu;
 pub mod curve;
 #[cfg(feature = "picture")]
 pub mod data;
+mod device;
 pub mod drop_path;
 pub mod ema;
 mod error;
@@ -33,8 +34,10 @@ pub mod random;
 pub mod recipe;
 pub mod schedule;
 mod tensors;
+mod update;
 
 pub use cpu::{CpuLearner, LearnerSpec};
+pub use device::DeviceLearner;
 pub use error::{Change, DataError, TrainError};
 pub use recipe::{Augment, Fill, Optimizer, Recipe};
 
@@ -112,25 +115,29 @@ pub trait Learner {
 /// A learner of `config` on `target`, at `state`.
 ///
 /// # Errors
-/// [`TrainError::NoLearner`] for a target that has no gradients; as [`CpuLearner::new`].
+/// As [`CpuLearner::new`] and [`DeviceLearner::new`].
 pub fn learner(
     config: &PvtConfig,
     spec: &LearnerSpec,
     state: &LearnerState,
     target: &Target,
 ) -> Result<Box<dyn Learner>> {
-    match target {
+    let (config, spec) = (config.clone(), spec.clone());
+    Ok(match target {
         Target::Cpu(target) => {
-            let (config, spec) = (config.clone(), spec.clone());
-            let learner = CpuLearner::<f32>::new(config, spec, state, target.clone())?;
-            Ok(Box::new(learner))
+            Box::new(CpuLearner::<f32>::new(config, spec, state, target.clone())?)
         }
-        #[cfg(any(feature = "cuda", feature = "emu"))]
-        other => {
-            let target = other.describe();
-            Err(TrainError::NoLearner { target }.into())
+        #[cfg(feature = "cuda")]
+        Target::Cuda(device, dtype) => {
+            let device = (device.clone(), *dtype);
+            Box::new(DeviceLearner::new(config, spec, state, device)?)
         }
-    }
+        #[cfg(feature = "emu")]
+        Target::Emu(device, dtype) => {
+            let device = (device.clone(), *dtype);
+            Box::new(DeviceLearner::new(config, spec, state, device)?)
+        }
+    })
 }
 
 /// All that later steps of a learner depend on.

@@ -1,4 +1,4 @@
-//! Whole models in the emulator: every kernel of a forward and a backward pass, with all checks on.
+//! Whole models in the emulator: every kernel of a forward pass, of a backward pass and of an update, with all checks on.
 
 mod cases;
 mod contract;
@@ -8,4 +8,7 @@ mod gradients;
 mod memory;
 mod published;
 mod support;
+#[path = "../train/ten_steps.rs"]
+mod ten_steps;
+mod train;
 mod training;

@@ -9,12 +9,18 @@ use crate::harness::wide;
 
 /// Loss and gradient of `logits`.
 fn run(logits: &[f64], labels: &[f64], smoothing: f32) -> (f64, Vec<f64>) {
+    scaled(logits, labels, smoothing, None)
+}
+
+/// The same, with a gradient times a factor.
+fn scaled(logits: &[f64], labels: &[f64], smoothing: f32, scale: Option<f64>) -> (f64, Vec<f64>) {
     let (batch, classes) = (labels.len(), logits.len() / labels.len());
     let mut b = Builder::new();
     let x = b.named_input("logits", &[batch, classes], Elements::F32);
     let y = b.named_input("labels", &[batch], Elements::F32);
+    let factor = scale.map(|_| b.named_input("scale", &[1], Elements::F32));
     let (loss, gradient) = b
-        .cross_entropy((x, y), (batch, classes), smoothing)
+        .cross_entropy((x, y), (batch, classes), smoothing, factor)
         .unwrap();
     b.output("loss", View::contiguous(loss, &[1])).unwrap();
     b.output("d", View::contiguous(gradient, &[batch, classes]))
@@ -22,11 +28,22 @@ fn run(logits: &[f64], labels: &[f64], smoothing: f32) -> (f64, Vec<f64>) {
     let plan = Arc::new(b.finish().unwrap());
     let params = Params::<f64>::load_as(&plan, |_, _| Ok::<_, Error>(())).unwrap();
     let mut executor = Executor::new(plan, params, CpuTarget::new(1).unwrap()).unwrap();
-    executor.run_inputs(&[logits, labels]).unwrap();
+    let scale = scale.map(|s| [s]);
+    let mut inputs = vec![logits, labels];
+    inputs.extend(scale.as_ref().map(<[f64; 1]>::as_slice));
+    executor.run_inputs(&inputs).unwrap();
     (
         executor.output("loss").unwrap()[0],
         executor.output("d").unwrap(),
     )
+}
+
+#[test]
+fn a_factor_scales_the_gradient_and_not_the_loss() {
+    let (logits, labels) = ([0.5, -1.0, 2.0, 0.0, 3.0, 1.0], [2.0, 0.0]);
+    let (loss, gradient) = run(&logits, &labels, 0.1);
+    let wanted: Vec<f64> = gradient.iter().map(|d| 8.0 * d).collect();
+    assert_eq!(scaled(&logits, &labels, 0.1, Some(8.0)), (loss, wanted));
 }
 
 /// The definition, term by term.

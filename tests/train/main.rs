@@ -14,3 +14,4 @@ mod refuse;
 mod schedule;
 mod steps;
 mod support;
+mod ten_steps;

@@ -83,7 +83,7 @@ fn exit_code(error: &anyhow::Error) -> u8 {
             Some(Error::Target(_)) => true,
             #[cfg(feature = "cuda")]
             Some(Error::Cuda(_)) => true,
-            _ => matches!(train, Some(TrainError::NoLearner { .. })),
+            _ => false,
         };
         (target || e.is::<pvt_cuda::target::TargetError>()).then_some(3)
     };
