@@ -146,30 +146,21 @@ pub fn verify(options: &VerifyOptions) -> Result<Report> {
     };
     let mut classify = backend(target.clone());
     produced.run(&config, &[trace, spec], &weights, &mut *classify, &pixels)?;
-    if let Some(labels) = reference.get("labels") {
-        let labels = labels.to_i64()?;
-        for logits in produced.0.get("logits").cloned().unwrap_or_default() {
-            let loss =
-                loss::cross_entropy(&logits.1, &labels).ok_or_else(|| VerifyError::Input {
-                    file: reference.name().to_owned(),
-                    tensor: "labels",
-                    found: format!("{labels:?}"),
-                    expected: format!("{} classes in 0..{}", spec.batch, config.num_classes),
-                })?;
-            #[expect(clippy::cast_possible_truncation, reason = "the loss is stored in f32")]
-            produced.add("loss".to_owned(), vec![1], vec![loss as f32]);
-        }
-    }
-    if reference.names().any(|name| name.starts_with("grad")) {
+    let gradients = reference.names().any(|name| name.starts_with("grad"));
+    if gradients || reference.get("labels").is_some() {
         let labels = labels(&reference, &config, spec.batch)?;
-        let inputs = [pixels.as_slice(), &labels];
-        produced.gradients(
-            &config,
-            spec,
-            &weights,
-            &mut *backend(target.clone()),
-            &inputs,
-        )?;
+        for logits in produced.0.get("logits").cloned().unwrap_or_default() {
+            if let Some(loss) = loss::cross_entropy(&logits.1, &labels) {
+                #[expect(clippy::cast_possible_truncation, reason = "the loss is stored in f32")]
+                produced.add("loss".to_owned(), vec![1], vec![loss as f32]);
+            }
+        }
+        if gradients {
+            let labels: Vec<f32> = labels.iter().map(|&l| l as f32).collect();
+            let inputs = [pixels.as_slice(), &labels];
+            let backend = &mut *backend(target.clone());
+            produced.gradients(&config, spec, &weights, backend, &inputs)?;
+        }
     }
     let backbone = PlanSpec {
         mode: Mode::Backbone,
@@ -205,8 +196,8 @@ fn input(reference: &TensorFile, config: &PvtConfig) -> Result<(PlanSpec, Vec<f3
     }
 }
 
-/// The labels as numbers.
-fn labels(reference: &TensorFile, config: &PvtConfig, batch: usize) -> Result<Vec<f32>> {
+/// A class of the model for each image.
+fn labels(reference: &TensorFile, config: &PvtConfig, batch: usize) -> Result<Vec<i64>> {
     let wrong = |found| VerifyError::Input {
         file: reference.name().to_owned(),
         tensor: "labels",
@@ -221,7 +212,7 @@ fn labels(reference: &TensorFile, config: &PvtConfig, batch: usize) -> Result<Ve
     if labels.len() != batch || !labels.iter().all(|l| classes.contains(l)) {
         return Err(wrong(format!("{labels:?}")).into());
     }
-    Ok(labels.into_iter().map(|l| l as f32).collect())
+    Ok(labels)
 }
 
 fn report(

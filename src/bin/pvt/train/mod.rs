@@ -42,9 +42,10 @@ pub(crate) struct Args {
     save_every: Option<u64>,
     #[command(flatten)]
     target: TargetArgs,
-    /// What is kept between the forward and the backward pass; the rest is computed once more
-    #[arg(long, value_name = "WHAT", default_value_t)]
-    keep: Kept,
+    /// What is kept between the forward and the backward pass, the rest is computed once more: everything (the default on
+    /// the CPU), recompute (on a GPU) or blocks
+    #[arg(long, value_name = "WHAT")]
+    keep: Option<Kept>,
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
@@ -195,7 +196,10 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     let spec = LearnerSpec {
         batch: recipe.batch,
         image: size,
-        keep: args.keep,
+        keep: args.keep.unwrap_or(match target.kernels() {
+            Some(_) => Kept::Recompute,
+            None => Kept::Everything,
+        }),
         drop_path: recipe.drop_path > 0.0,
         optimizer: recipe.optimizer(),
     };
