@@ -1,15 +1,15 @@
 //! Gradients of the whole network: against float64 results of another implementation, and against differences.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use pvt_cuda::config::{Mode, PvtConfig};
+use pvt_cuda::config::Mode;
 use pvt_cuda::executor::{Executor, Params, Real};
 use pvt_cuda::model::{Keep, PlanSpec, Train};
 use pvt_cuda::plan::Plan;
-use pvt_cuda::shape::ImageSize;
 use pvt_cuda::target::cpu::CpuTarget;
-use pvt_cuda::weights::{LoadOptions, TensorFile, Weights};
+use pvt_cuda::weights::{LoadOptions, Weights};
+
+use crate::case::{Case, folder};
 
 const CASES: [&str; 4] = [
     "v1-micro",
@@ -19,71 +19,6 @@ const CASES: [&str; 4] = [
 ];
 
 const KEEPS: [Keep; 3] = [Keep::Everything, Keep::Recompute, Keep::Blocks];
-
-fn folder(case: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/fixtures/reference")
-        .join(case)
-}
-
-/// A reference case: its model and its tensors.
-struct Case {
-    config: PvtConfig,
-    weights: Weights,
-    reference: TensorFile,
-    batch: usize,
-    image: ImageSize,
-}
-
-impl Case {
-    fn open(name: &str) -> Self {
-        let folder = folder(name);
-        let config = PvtConfig::from_file(folder.join("config.json")).unwrap();
-        let path = folder.join("model.safetensors");
-        let weights = Weights::open(&path, &config, Mode::Classify, &LoadOptions::default());
-        let reference = TensorFile::open(folder.join("reference.safetensors")).unwrap();
-        let [batch, _, height, width] = *reference.get("pixel_values").unwrap().shape else {
-            panic!("pixels are not [B, C, H, W]");
-        };
-        let image = ImageSize { height, width };
-        Self {
-            weights: weights.unwrap(),
-            config,
-            reference,
-            batch,
-            image,
-        }
-    }
-
-    fn values<T: Real>(&self, name: &str) -> Vec<T> {
-        let values = self.reference.get(name).unwrap().to_f32().unwrap();
-        values.into_iter().map(T::from).collect()
-    }
-
-    fn executor<T: Real>(&self, train: Train, threads: usize) -> Executor<T> {
-        let spec = PlanSpec {
-            trace: true,
-            ..PlanSpec::train(self.batch, self.image, Mode::Classify, train)
-        };
-        let plan = Arc::new(Plan::new(&self.config, spec).unwrap());
-        let params = Params::<T>::load_as(&plan, |p, out| self.weights.read(&p.name, out));
-        Executor::new(plan, params.unwrap(), CpuTarget::new(threads).unwrap()).unwrap()
-    }
-
-    /// After a forward and a backward pass on the case's pictures.
-    fn run<T: Real>(&self, train: Train, threads: usize) -> Executor<T> {
-        let mut executor = self.executor(train, threads);
-        executor
-            .run_inputs(&[&self.values("pixel_values"), &self.labels()])
-            .unwrap();
-        executor
-    }
-
-    fn labels<T: Real>(&self) -> Vec<T> {
-        let labels = self.reference.get("labels").unwrap().to_i64().unwrap();
-        labels.into_iter().map(|l| T::from_f64(l as f64)).collect()
-    }
-}
 
 /// ‖found − exact‖² and ‖exact‖²
 fn squares<T: Real>(found: &[T], exact: &[f32]) -> (f64, f64) {
@@ -381,4 +316,36 @@ fn gradients_add_up_over_runs() {
     );
     executor.zero_gradients();
     assert!(executor.gradients().iter().all(|&g| g == 0.0));
+}
+
+#[test]
+fn odd_inputs_and_settings_are_refused() {
+    let case = Case::open("v1-micro");
+    let mut executor = case.executor::<f32>(Train::default(), 1);
+    let (pixels, labels) = (case.values::<f32>("pixel_values"), case.labels::<f32>());
+    let refused = |result: pvt_cuda::Result<()>, words: &str| {
+        let text = result.unwrap_err().to_string();
+        assert!(text.contains(words), "{text}");
+    };
+    refused(executor.run_inputs(&[&pixels]), "reads 2: pixels, labels");
+    let short = executor.run_inputs(&[&pixels, &labels[1..]]);
+    refused(short, "input `labels` holds 1 values, the plan reads [2]");
+    refused(executor.run(&pixels), "plan for this batch");
+    let none: &[f32] = &[];
+    let missing = executor.update_params(|_| none);
+    refused(missing, "holds 0 values");
+    let plan = |train| {
+        let spec = PlanSpec::train(2, case.image, Mode::Classify, train);
+        Plan::new(&case.config, spec).map(|_| ())
+    };
+    let smoothing = Train {
+        label_smoothing: 1.0,
+        ..Train::default()
+    };
+    refused(plan(smoothing), "label smoothing is 1");
+    let frozen = Train {
+        frozen_stages: 5,
+        ..Train::default()
+    };
+    refused(plan(frozen), "5 stages are to be frozen");
 }
